@@ -1,0 +1,1 @@
+"""The `grubridge` command: one file per subcommand. Printing and exit codes live here."""
