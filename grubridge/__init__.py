@@ -1,0 +1,1 @@
+"""grubridge: move GRUs between Keras, PyTorch and ONNX, and prove that they stayed the same function."""

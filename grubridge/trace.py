@@ -1,0 +1,160 @@
+"""Probe: the inputs of a check. Trace: what one runtime did with them, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import ProbeError
+from .spec import Array, Direction, Gates
+
+__all__ = ["DirectionTrace", "GateSource", "Place", "Probe", "Trace", "previous_state", "valid_steps"]
+
+Place = tuple[int, Direction]
+"""(layer index, direction): where in a stack."""
+
+GateSource = Literal["reference", "observed", "replayed"]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The inputs that every runtime of a check receives.
+
+    Args:
+        x: [B, T, I], float64 or narrower; its values are representable in every dtype under test.
+        initial_state: h_0 per (layer, direction), each [B, H]; a missing place starts from zero (or
+            from the model's learned initial state).
+        lengths: [B] integers, 1 to T; None means that every sequence is T long.
+        origin: what made it, for the report: "random, seed 0" or the name of a file.
+
+    Raises:
+        ProbeError: when shapes do not fit, a length is out of range or a value is not finite.
+    """
+
+    x: Array
+    initial_state: Mapping[Place, Array] = field(default_factory=dict)
+    lengths: Array | None = None
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 3 or 0 in self.x.shape:
+            raise ProbeError(f"x must be [batch, time, input]; received {list(self.x.shape)}")
+        if not np.isfinite(self.x).all():
+            raise ProbeError("x must be finite; it holds NaN or infinity")
+        for place, state in self.initial_state.items():
+            if state.ndim != 2 or state.shape[0] != self.x.shape[0] or not np.isfinite(state).all():
+                raise ProbeError(
+                    f"the initial state of layer {place[0]} {place[1]} must be finite, [{self.x.shape[0]}, H]; "
+                    f"received {list(state.shape)}"
+                )
+        if self.lengths is not None:
+            fits = self.lengths.shape == (self.x.shape[0],) and self.lengths.dtype.kind in "iu"
+            if not fits or self.lengths.min() < 1 or self.lengths.max() > self.x.shape[1]:
+                raise ProbeError(
+                    f"lengths must be {self.x.shape[0]} integers from 1 to {self.x.shape[1]}; received {self.lengths}"
+                )
+
+    @property
+    def batch(self) -> int:
+        """B."""
+        return int(self.x.shape[0])
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return int(self.x.shape[1])
+
+    def save(self, path: Path) -> None:
+        """Write the probe to an .npz file that `load` reads back."""
+        arrays: dict[str, Any] = {"x": self.x, "origin": np.array(self.origin)}
+        if self.lengths is not None:
+            arrays["lengths"] = self.lengths
+        for (layer, direction), state in self.initial_state.items():
+            arrays[f"initial_state.{layer}.{direction}"] = state
+        np.savez(path, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Probe:
+        """Read a probe that `save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            states: dict[Place, Array] = {}
+            for name in stored.files:
+                if name.startswith("initial_state."):
+                    _, layer, direction = name.split(".")
+                    states[int(layer), direction] = stored[name]  # type: ignore[index]
+            lengths = stored["lengths"] if "lengths" in stored.files else None
+            return cls(stored["x"], states, lengths, str(stored["origin"]))
+
+
+@dataclass(frozen=True)
+class DirectionTrace:
+    """What one runtime did in one layer and direction. Steps are in time order in both directions.
+
+    Args:
+        x: what the layer received, [B, T, I], as the runtime itself produced it.
+        initial_state: h_0 that was used, [B, H].
+        hidden: h_t, [B, T, H], in the runtime's own dtype; steps past a sequence's end have no meaning.
+        gates: z, r and n, each [B, T, H]; None where the runtime could not be made to tell.
+        gate_source: how the gates were obtained: "reference" (the float64 equations), "observed" (the
+            runtime returned them) or "replayed" (its own operators, from its own previous state).
+    """
+
+    x: Array
+    initial_state: Array
+    hidden: Array
+    gates: Gates[Array] | None
+    gate_source: GateSource
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one runtime did on a probe.
+
+    Args:
+        backend: the runtime's name, e.g. "pytorch".
+        version: its version, e.g. "torch 2.13.0".
+        device: e.g. "cpu".
+        dtype: of weights and states in the run.
+        native: whether the runtime opened the file with its own loader (otherwise see `notes`).
+        places: what happened in each (layer, direction).
+        seconds: wall time of loading and running.
+        notes: what a reader should know: what was rebuilt, padding rules, kernels.
+    """
+
+    backend: str
+    version: str
+    device: str
+    dtype: str
+    native: bool
+    places: Mapping[Place, DirectionTrace]
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self.places)
+
+
+def valid_steps(batch: int, steps: int, lengths: Array | None) -> Array:
+    """Return [B, T] booleans: which steps belong to their sequence."""
+    if lengths is None:
+        return np.ones((batch, steps), bool)
+    valid: Array = np.arange(steps) < np.asarray(lengths)[:, None]
+    return valid
+
+
+def previous_state(direction: Direction, hidden: Array, initial_state: Array, lengths: Array | None) -> Array:
+    """Return h_{t-1} of every step, [B, T, H], where "previous" follows the direction of reading.
+
+    A backward direction starts at each sequence's own last valid step.
+    """
+    start = initial_state[:, None, :].astype(hidden.dtype, copy=False)
+    if direction == "forward":
+        return np.concatenate([start, hidden[:, :-1]], axis=1)
+    previous = np.concatenate([hidden[:, 1:], start], axis=1)
+    if lengths is not None:
+        previous[np.arange(len(hidden)), np.asarray(lengths) - 1] = initial_state
+    return previous
