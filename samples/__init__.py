@@ -1,1 +1,1 @@
-"""Small GRU models trained on real data, each saved by the framework that trained it. README.md lists them."""
+"""Small GRU models trained on real data, each saved by its own framework. README.md lists them."""

@@ -1,6 +1,6 @@
 """The two tasks the samples are trained on, with their fixed train and test parts and their scores.
 
-Both data sets ship inside a Python package, so nothing is downloaded, and neither split draws a random number.
+Both data sets ship inside a Python package, so nothing is downloaded. Neither split draws a random number.
 """
 
 from typing import Any, NamedTuple
@@ -49,7 +49,7 @@ def sunspots() -> Task:
 
     Returns:
         train_x [196, 24, 1] and test_x [89, 24, 1], float32, hundreds of sunspots, shape [years, time, 1];
-        train_y [196, 1] (years 1724 to 1919) and test_y [89, 1] (years 1920 to 2008), float32, hundreds of sunspots.
+        train_y [196, 1] and test_y [89, 1], float32, hundreds, years 1724 to 1919 and 1920 to 2008.
     """
     from statsmodels.datasets import sunspots as source
 

@@ -1,7 +1,8 @@
 """Make the wrong pair of keras-team/keras#15915: python -m samples.make_wrong_pair [FOLDER].
 
-A one-layer PyTorch classifier is copied into Keras with a transposition and nothing else. Every shape fits and Keras takes
-the weights without a word, but PyTorch stacks the gates as reset, update, candidate and Keras as update, reset, candidate.
+A one-layer PyTorch classifier is copied into Keras with a transposition and nothing else. Every shape fits,
+and Keras takes the weights without a word, but PyTorch stacks the gates as reset, update, candidate and Keras
+as update, reset, candidate.
 """
 
 import os
@@ -11,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-os.environ["KERAS_BACKEND"] = "torch"  # the file is the same from any backend of Keras, and this one is loaded already
+os.environ["KERAS_BACKEND"] = (
+    "torch"  # the file is the same from any backend of Keras, and this one is loaded already
+)
 import keras
 
 from samples.data import accuracy, digits
@@ -21,7 +24,7 @@ SEED = 14
 
 
 def copy_unreordered(source: DigitsClassifier) -> keras.Model:
-    """Return the Keras classifier with the weights of `source` transposed and their gates in the wrong order."""
+    """Return a Keras classifier with the weights of `source` transposed, their gates in the wrong order."""
     model = keras.Sequential(
         [
             keras.Input((8, 8), name="rows"),
@@ -46,8 +49,9 @@ def main(folder: Path) -> None:
     copy = copy_unreordered(source)
     copy.save(folder / "wrong" / "unreordered_gates.keras")
     task = digits()
+    logits = copy.predict(task.test_x, verbose=0)
     print(f"wrong/source.pt: accuracy {score(source):.4f}")
-    print(f"wrong/unreordered_gates.keras: accuracy {accuracy(copy.predict(task.test_x, verbose=0), task.test_y):.4f}")
+    print(f"wrong/unreordered_gates.keras: accuracy {accuracy(logits, task.test_y):.4f}")
 
 
 if __name__ == "__main__":

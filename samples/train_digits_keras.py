@@ -36,7 +36,8 @@ def main(folder: Path) -> None:
     model = train()
     model.save(folder / "digits_bidirectional.keras")
     task = digits()
-    print(f"digits_bidirectional.keras: accuracy {accuracy(model.predict(task.test_x, verbose=0), task.test_y):.4f}")
+    probabilities = model.predict(task.test_x, verbose=0)
+    print(f"digits_bidirectional.keras: accuracy {accuracy(probabilities, task.test_y):.4f}")
 
 
 if __name__ == "__main__":

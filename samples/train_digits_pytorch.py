@@ -1,7 +1,8 @@
-"""Train the two-layer PyTorch digits classifier and export it: python -m samples.train_digits_pytorch [FOLDER]."""
+"""Train and export the PyTorch digits classifier: python -m samples.train_digits_pytorch [FOLDER]."""
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -34,10 +35,11 @@ def train(num_layers: int, seed: int) -> DigitsClassifier:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     task = digits()
     x, y = torch.from_numpy(task.train_x), torch.from_numpy(task.train_y)
+    loss = torch.nn.CrossEntropyLoss()
     for _ in range(20):
-        for batch in torch.randperm(len(x)).split(64):
+        for batch in torch.split(torch.randperm(len(x)), 64):
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+            torch.autograd.backward(loss(model(x[batch]), y[batch]))
             optimizer.step()
     return model.eval()
 
@@ -51,7 +53,7 @@ def score(model: DigitsClassifier) -> float:
 
 def export(model: DigitsClassifier, path: Path) -> None:
     """Write the model as torch's default exporter does, for any batch size."""
-    program = torch.onnx.export(
+    exported = torch.onnx.export(
         model,
         (torch.zeros(2, 8, 8),),
         input_names=["rows"],
@@ -59,7 +61,7 @@ def export(model: DigitsClassifier, path: Path) -> None:
         dynamic_shapes={"rows": {0: torch.export.Dim("batch")}},
         verbose=False,
     )
-    assert program is not None
+    program = cast("torch.onnx.ONNXProgram", exported)  # None only with the older exporter
     for node in program.model.graph.all_nodes():
         # The exporter notes the Python stack of every node, with the folders of the machine it ran on.
         node.metadata_props.pop("pkg.torch.onnx.stack_trace", None)

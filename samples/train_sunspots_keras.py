@@ -1,4 +1,4 @@
-"""Train the Keras sunspot forecaster, reset before the product: python -m samples.train_sunspots_keras [FOLDER]."""
+"""Train the Keras sunspot forecaster (reset before): python -m samples.train_sunspots_keras [FOLDER]."""
 
 import sys
 from pathlib import Path
@@ -36,7 +36,8 @@ def main(folder: Path) -> None:
     model = train()
     model.save(folder / "sunspots_reset_before.h5")
     task = sunspots()
-    print(f"sunspots_reset_before.h5: rmse {rmse(model.predict(task.test_x, verbose=0), task.test_y):.4f}")
+    forecast = model.predict(task.test_x, verbose=0)
+    print(f"sunspots_reset_before.h5: rmse {rmse(forecast, task.test_y):.4f}")
 
 
 if __name__ == "__main__":
