@@ -29,7 +29,7 @@ def _required() -> set[str]:
     return required
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Refuse a misspelt GRUBRIDGE_REQUIRE before any test runs."""
     _required()
 
