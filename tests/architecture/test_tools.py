@@ -16,7 +16,7 @@ LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_
         pytest.param(["-m", "ruff", "check"], id="ruff check"),
         pytest.param(["-m", "ruff", "format", "--check"], id="ruff format"),
         pytest.param(["-m", "mypy"], id="mypy"),
-        pytest.param(["-c", LINT_IMPORTS], id="import contracts"),
+        pytest.param(["-c", LINT_IMPORTS, "--no-logo"], id="import contracts"),
     ],
 )
 def test_tool_is_content(arguments: list[str]) -> None:
