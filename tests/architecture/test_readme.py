@@ -1,8 +1,8 @@
 """README.md does what it says.
 
 A ```console block is run: each line after `$ ` is a shell command, and the lines below it are what it prints,
-where `...` stands for anything. A command that fails adds a last line, `[exit code N]`. A ```python block is
-run as a script. Blocks run in order, in one folder that holds a copy of samples/. Other blocks are only shown.
+where `...` stands for anything. A failing command adds a last line, `[exit code N]`. A ```python block is run
+as a script. Blocks run in order, in one folder that holds a copy of samples/. Other blocks are only shown.
 """
 
 import doctest
