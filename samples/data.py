@@ -29,7 +29,7 @@ class Task(NamedTuple):
 def digits() -> Task:
     """Handwritten digits of scikit-learn, each image read row by row: a row of 8 pixels is one time step.
 
-    Every sixth image is kept for the test, so both parts run over the whole collection and hold all ten digits.
+    Every sixth image is kept for the test, so both parts run over the whole collection and hold all digits.
 
     Returns:
         train_x [1498, 8, 8] and test_x [299, 8, 8], float32 in 0..1, shape [images, time, pixels of the row];
