@@ -85,7 +85,7 @@ class Probe:
             for name in stored.files:
                 if name.startswith("initial_state."):
                     _, layer, direction = name.split(".")
-                    states[int(layer), direction] = stored[name]  # type: ignore[index]
+                    states[int(layer), direction] = stored[name]
             lengths = stored["lengths"] if "lengths" in stored.files else None
             return cls(stored["x"], states, lengths, str(stored["origin"]))
 

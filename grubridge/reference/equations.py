@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ProbeError
-from ..spec import Array, Direction, Gates, GRUDirection, GRULayer, GRUSpec
-from ..trace import DirectionTrace, Place, Probe, Trace, valid_steps
+from grubridge.errors import ProbeError
+from grubridge.spec import Array, Direction, Gates, GRUDirection, GRULayer, GRUSpec
+from grubridge.trace import DirectionTrace, Place, Probe, Trace, valid_steps
+
 from .activations import evaluate
 
 __all__ = ["Cell", "cell", "one_step", "run"]

@@ -1,11 +1,12 @@
 """The canonical spec: a GRU as pure numpy, with named gates and no format."""
 
 from .activation import SIGMOID, TANH, Activation, hard_sigmoid
+from .biases import BiasChange, has_biases, split_biases, sum_biases
 from .capability import Capabilities, unsupported
 from .fused import Array, Fused
 from .gates import CANDIDATE, GATE_NAMES, RESET, UPDATE, Gate, Gates, fuse, split
 from .gru import DTYPES, Direction, GRUDirection, GRULayer, GRUSpec, numpy_dtype
-from .ledger import Action, TensorRecord
+from .ledger import Action, Layout, TensorRecord, record
 from .wiring import MergeMode, Source, StackIO
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Action",
     "Activation",
     "Array",
+    "BiasChange",
     "Capabilities",
     "Direction",
     "Fused",
@@ -27,13 +29,18 @@ __all__ = [
     "GRUSpec",
     "Gate",
     "Gates",
+    "Layout",
     "MergeMode",
     "Source",
     "StackIO",
     "TensorRecord",
     "fuse",
     "hard_sigmoid",
+    "has_biases",
     "numpy_dtype",
+    "record",
     "split",
+    "split_biases",
+    "sum_biases",
     "unsupported",
 ]

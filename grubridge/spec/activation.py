@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..errors import InvalidSpecError
+from grubridge.errors import InvalidSpecError
 
 __all__ = ["PARAMETERS", "SIGMOID", "TANH", "Activation", "hard_sigmoid"]
 

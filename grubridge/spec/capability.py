@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .activation import Activation
-from .gru import DTYPES, GRUSpec
+from .gru import DTYPES, GRULayer, GRUSpec
 
 __all__ = ["Capabilities", "unsupported"]
 
@@ -22,7 +23,7 @@ class Capabilities:
         clip: it can clip pre-activations.
         initial_state: it can carry a learned initial state.
         backward_only: it has layers that only run backwards.
-        mixed_layers: layers of one stack may differ in hidden size, directions and reset mode.
+        mixed_layers: layers of one stack may differ in hidden size and directions.
         dtypes: the dtypes that it stores.
     """
 
@@ -39,61 +40,55 @@ class Capabilities:
 
 def unsupported(spec: GRUSpec, capabilities: Capabilities, target: str) -> tuple[str, ...]:
     """Return every reason why `target` cannot hold `spec`, each with what to do instead; () if it can."""
-    can = capabilities
     reasons: list[str] = []
     for index, layer in enumerate(spec.layers):
         where = f"layer {index}: " if len(spec.layers) > 1 else ""
-        if layer.reset_after not in can.reset_modes:
-            mode = "after" if layer.reset_after else "before"
-            reasons.append(
-                f"{where}the reset gate is applied {mode} the recurrent product, and {target} has no such GRU; "
-                "this is another function, not another layout: write ONNX or Keras, or retrain with reset_after=True"
-            )
-        if layer.clip is not None and not can.clip:
-            reasons.append(
-                f"{where}pre-activations are clipped to {layer.clip:g}, and {target} has no clip; write ONNX"
-            )
-        if layer.forward is None and not can.backward_only:
-            reasons.append(
-                f"{where}it runs backwards only, and {target} has no such layer; reverse time in your own code "
-                "around a forward GRU, or write ONNX or Keras"
-            )
-        activations = {(d.gate_activation, d.candidate_activation) for _, d in layer.directions()}
-        if len(activations) > 1 and not can.per_direction_activations:
-            reasons.append(f"{where}the two directions have different activations; write ONNX")
-        for gate, candidate in sorted(activations, key=str):
-            if can.gate_activations is not None and gate not in can.gate_activations:
-                held = _names(can.gate_activations)
-                reasons.append(
-                    f"{where}the gate activation is {gate}; {target} has {held}; write ONNX, which holds them all"
-                )
-            if can.candidate_activations is not None and candidate not in can.candidate_activations:
-                held = _names(can.candidate_activations)
-                reasons.append(
-                    f"{where}the candidate activation is {candidate}; {target} has {held}; "
-                    "write ONNX, which holds them all"
-                )
-        if not can.initial_state and any(d.initial_state is not None for _, d in layer.directions()):
-            reasons.append(
-                f"{where}it carries a learned initial state, and {target} has no place for one; write ONNX, "
-                "or pass the state in your own code"
-            )
-    if not can.mixed_layers and len({_shape_of(spec, i) for i in range(len(spec.layers))}) > 1:
+        reasons += (where + reason for reason in _of_wiring(layer, capabilities, target))
+        reasons += (where + reason for reason in _of_activations(layer, capabilities, target))
+    shapes = {(layer.hidden_size, tuple(name for name, _ in layer.directions())) for layer in spec.layers}
+    if len(shapes) > 1 and not capabilities.mixed_layers:
         reasons.append(
             f"the layers differ in hidden size or directions, and a {target} stack has the same for all; "
             "convert each layer by itself with --stack"
         )
-    if spec.dtype.name not in can.dtypes:
-        held = ", ".join(name for name in DTYPES if name in can.dtypes)
-        reasons.append(f"the weights are {spec.dtype.name}; {target} stores {held}; choose one with --dtype")
+    if spec.dtype.name not in capabilities.dtypes:
+        held = ", ".join(name for name in DTYPES if name in capabilities.dtypes)
+        reasons.append(
+            f"the weights are {spec.dtype.name}; {target} stores {held}; choose one of them with --dtype"
+        )
     return tuple(reasons)
 
 
-def _shape_of(spec: GRUSpec, index: int) -> tuple[int, tuple[str, ...]]:
-    layer = spec.layers[index]
-    return layer.hidden_size, tuple(name for name, _ in layer.directions())
+def _of_wiring(layer: GRULayer, can: Capabilities, target: str) -> Iterator[str]:
+    if layer.reset_after not in can.reset_modes:
+        mode = "after" if layer.reset_after else "before"
+        yield (
+            f"the reset gate is applied {mode} the recurrent product, and {target} has no such GRU; this is "
+            "another function, not another layout: write ONNX or Keras, or retrain with reset_after=True"
+        )
+    if layer.clip is not None and not can.clip:
+        yield f"pre-activations are clipped to {layer.clip:g}, and {target} has no clip; write ONNX"
+    if layer.forward is None and not can.backward_only:
+        yield (
+            f"it runs backwards only, and {target} has no such layer; reverse time in your own code around a "
+            "forward GRU, or write ONNX or Keras"
+        )
+    if not can.initial_state and any(d.initial_state is not None for _, d in layer.directions()):
+        yield (
+            f"it carries a learned initial state, and {target} has no place for one; write ONNX, or pass the "
+            "state in your own code"
+        )
 
 
-def _names(activations: frozenset[Activation]) -> str:
-    names = sorted(str(activation) for activation in activations)
-    return "only " + names[0] if len(names) == 1 else ", ".join(names)
+def _of_activations(layer: GRULayer, can: Capabilities, target: str) -> Iterator[str]:
+    used = {(d.gate_activation, d.candidate_activation) for _, d in layer.directions()}
+    if len(used) > 1 and not can.per_direction_activations:
+        yield f"the two directions have different activations, and {target} has one pair for both; write ONNX"
+    for gate, candidate in sorted(used, key=str):
+        for part, activation, held in (
+            ("gate", gate, can.gate_activations),
+            ("candidate", candidate, can.candidate_activations),
+        ):
+            if held is not None and activation not in held:
+                names = ", ".join(sorted(str(known) for known in held))
+                yield f"the {part} activation is {activation}; {target} has {names}; write ONNX, which has all"

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import InvalidSpecError, UnsupportedFeatureError
+from grubridge.errors import InvalidSpecError, UnsupportedFeatureError
+
 from .activation import SIGMOID, TANH, Activation
 from .fused import Array
 from .gates import GATE_NAMES, Gates

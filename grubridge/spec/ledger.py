@@ -5,9 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Action", "TensorRecord"]
+from .gates import Gate
+
+__all__ = ["Action", "Layout", "TensorRecord", "record"]
 
 Action = Literal["copied", "permuted", "transposed", "zero-filled", "summed", "cast"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a format lays out a weight: enough to say what a conversion between two formats does.
+
+    Args:
+        gate_order: the gates along the stacked axis.
+        rows: "output" when a weight is stored [3H, I] (y = W x), "input" when [I, 3H] (y = x W).
+    """
+
+    gate_order: tuple[Gate, ...]
+    rows: Literal["output", "input"]
 
 
 @dataclass(frozen=True)
@@ -17,12 +32,14 @@ class TensorRecord:
     Args:
         tensor: its name in the target file, e.g. "weight_ih_l0".
         shape: its shape there.
+        made_of: the canonical parts in it, e.g. ("layer 0 forward input_weight",).
         actions: what was done, in order; "permuted" means that gate blocks changed places.
         largest_change: the largest |new - old| that rounding caused; 0.0 means bit-exact.
     """
 
     tensor: str
     shape: tuple[int, ...]
+    made_of: tuple[str, ...]
     actions: tuple[Action, ...]
     largest_change: float = 0.0
 
@@ -30,3 +47,15 @@ class TensorRecord:
     def exact(self) -> bool:
         """Whether every value is bit for bit what the source holds (or a zero that means absence)."""
         return self.largest_change == 0.0
+
+
+def record(
+    tensor: str, shape: tuple[int, ...], made_of: tuple[str, ...], source: Layout, target: Layout
+) -> TensorRecord:
+    """Return the record of a tensor that was only moved about: how `source` becomes `target`."""
+    actions: list[Action] = []
+    if source.gate_order != target.gate_order and not made_of[0].endswith("initial_state"):
+        actions.append("permuted")
+    if source.rows != target.rows and made_of[0].endswith("weight"):
+        actions.append("transposed")
+    return TensorRecord(tensor, shape, made_of, tuple(actions) or ("copied",))

@@ -1,0 +1,1 @@
+"""How bytes get on and off the disk: opened as data, streamed in strips, written atomically. No GRU here."""

@@ -1,0 +1,115 @@
+"""Opening a model file as data: regular files only, mapped read-only, every view checked first."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError
+from grubridge.spec import Array
+
+from .text import printable
+
+__all__ = ["FileMap", "check_budget", "check_openable", "open_for_writing", "shown"]
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+
+
+def shown(path: Path | str) -> str:
+    """Return the path as messages print it."""
+    return printable(path)
+
+
+def check_openable(path: Path) -> int:
+    """Return the file's size in bytes.
+
+    Raises:
+        FileFormatError: when it is missing, empty, unreadable, no regular file or a Git LFS pointer.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+            raise FileFormatError(f"{shown(path)}: expected a model file; received {kind}")
+        with path.open("rb") as file:
+            head = file.read(len(_LFS))
+    except FileNotFoundError:
+        raise FileFormatError(f"{shown(path)}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileFormatError(f"{shown(path)}: it cannot be opened: {printable(reason)}") from None
+    if not status.st_size:
+        raise CorruptFileError(f"{shown(path)}: the file is empty; the download or the copy may have failed")
+    if head == _LFS:
+        raise FileFormatError(
+            f"{shown(path)}: this is a Git LFS pointer ({status.st_size} bytes), not the model; "
+            "run git lfs pull"
+        )
+    return status.st_size
+
+
+class FileMap:
+    """A file mapped read-only into memory. Its pages are read when they are touched, and never copied."""
+
+    def __init__(self, path: Path) -> None:
+        """Map `path`.
+
+        Raises:
+            FileFormatError: as `check_openable`.
+        """
+        self.path = path
+        self.size = check_openable(path)
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def bytes(self, offset: int, size: int) -> bytes:
+        """Return a copy of `size` bytes at `offset`, fewer at the end of the file."""
+        return self._map[offset : offset + size]
+
+    def view(self, offset: int, shape: Sequence[int], dtype: np.dtype[Any], what: str) -> Array:
+        """Return an array of `shape` and `dtype` that lies at byte `offset`, as a view.
+
+        Args:
+            offset: where it starts in the file.
+            shape: its shape; every dimension a non-negative int.
+            dtype: its dtype.
+            what: the array's name, for the message.
+
+        Raises:
+            CorruptFileError: when it does not fit into the file.
+        """
+        size = dtype.itemsize
+        for dimension in shape:
+            if dimension < 0:
+                raise CorruptFileError(f"{shown(self.path)}: {printable(what)} has shape {list(shape)}")
+            size *= dimension
+        if offset < 0 or offset + size > self.size:
+            raise CorruptFileError(
+                f"{shown(self.path)}: {printable(what)} should be {size} bytes at offset {offset}, but the "
+                f"file has {self.size} bytes; it is truncated or damaged: copy or download it again"
+            )
+        return np.ndarray(tuple(shape), dtype, self._map, offset)
+
+
+def check_budget(path: Path, size: int, what: str, limit: int) -> None:
+    """Refuse to take more memory than `limit` for one part of a file.
+
+    Raises:
+        UnsafeFileError: when `size` is above `limit`.
+    """
+    if size > limit:
+        raise UnsafeFileError(
+            f"{shown(path)}: {printable(what)} would take {size / 2**20:,.0f} MiB of memory, and the limit for "
+            f"it is {limit / 2**20:,.0f} MiB; a real model does not need that: the file is damaged or hostile"
+        )
+
+
+def open_for_writing(path: Path) -> int:
+    """Return a file descriptor of the new, empty file `path`, for reading and writing."""
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)

@@ -1,0 +1,137 @@
+"""Large arrays to a file, and two arrays against each other, strip by strip on two threads.
+
+Memory stays at one strip per thread, whatever the size of the arrays. Each strip is copied into a
+page-aligned buffer (transposing and casting on the way), summed where a zip needs it, and written.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import local
+from typing import TypeVar
+
+import numpy as np
+
+from grubridge.spec import Array, Fused
+
+from .crc import combine
+
+__all__ = ["Segment", "equal_bits", "write_segments"]
+
+_STRIP = 4 << 20
+_THREADS = 2
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One tensor of an output file.
+
+    Args:
+        offset: where its bytes start in the file.
+        data: its values; rows are written in C order.
+    """
+
+    offset: int
+    data: Fused
+
+
+def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = False) -> list[int]:
+    """Write every segment at its offset.
+
+    Args:
+        file: descriptor of the output file.
+        segments: what to write; they do not overlap.
+        checksums: whether to compute CRC-32.
+
+    Returns:
+        The CRC-32 of each segment when `checksums`, else an empty list.
+    """
+    segments = list(segments)
+    jobs = [(index, rows) for index, segment in enumerate(segments) for rows in _strips(segment.data)]
+    buffers = local()
+
+    def write(job: tuple[int, tuple[int, int]]) -> tuple[int, int, int]:
+        index, (start, stop) = job
+        data = segments[index].data
+        row = data.nbytes // data.shape[0]
+        size = row * (stop - start)
+        block = _buffer(buffers, size)
+        strip = block[:size].view(data.dtype).reshape(stop - start, *data.shape[1:])
+        data.copy_rows(start, stop, strip)
+        offset, view = segments[index].offset + start * row, block[:size].data
+        checksum = zlib.crc32(view) if checksums else 0
+        while view:
+            written = os.pwrite(file, view, offset)
+            view, offset = view[written:], offset + written
+        return index, checksum, size
+
+    sums = [0] * len(segments)
+    for index, checksum, size in _in_threads(write, jobs):
+        if checksums:
+            sums[index] = combine(sums[index], checksum, size)
+    return sums if checksums else []
+
+
+def equal_bits(left: Array, right: Array) -> bool:
+    """Whether two arrays hold the same bits: NaN equals itself, and -0.0 differs from 0.0."""
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return False
+    unsigned = np.dtype(f"u{left.itemsize}")
+    if left.ndim < 2:
+        return np.array_equal(
+            np.ascontiguousarray(left).view(unsigned), np.ascontiguousarray(right).view(unsigned)
+        )
+    one, other = Fused((left,), 0), Fused((right,), 0)
+    buffers = local()
+
+    def same(rows: tuple[int, int]) -> bool:
+        start, stop = rows
+        size = left.nbytes // left.shape[0] * (stop - start)
+        block = _buffer(buffers, 2 * size)
+        shape = (stop - start, *left.shape[1:])
+        a = block[:size].view(left.dtype).reshape(shape)
+        b = block[size : 2 * size].view(left.dtype).reshape(shape)
+        one.copy_rows(start, stop, a)
+        other.copy_rows(start, stop, b)
+        return np.array_equal(a.view(unsigned), b.view(unsigned))
+
+    return all(_in_threads(same, list(_strips(one))))
+
+
+def _strips(data: Fused) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of row ranges of about `_STRIP` bytes each."""
+    rows = data.shape[0]
+    step = max(1, _STRIP * rows // max(data.nbytes, 1))
+    # a transposed source is walked best in multiples of a cache line
+    step = max(step // 16 * 16, 16) if step >= 16 else step
+    return ((start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def _in_threads(function: Callable[[Item], Result], items: list[Item]) -> Iterator[Result]:
+    """Apply `function` to every item, results in order; a single item is not worth a thread."""
+    if len(items) < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(function, items)
+
+
+def _buffer(buffers: local, size: int) -> Array:
+    """Return this thread's buffer of at least `size` bytes, at a page's start.
+
+    What malloc returns starts 16 bytes into a page, and some processors copy from a file to such an
+    address several times slower.
+    """
+    block: Array | None = getattr(buffers, "block", None)
+    if block is None or block.nbytes < size:
+        memory = mmap.mmap(-1, size + (size == 0), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        block = buffers.block = np.frombuffer(memory, np.uint8)
+    return block

@@ -1,0 +1,22 @@
+"""Names that come out of files, made safe to print."""
+
+from __future__ import annotations
+
+__all__ = ["nearest", "printable"]
+
+import difflib
+from collections.abc import Iterable
+
+_LONGEST = 120
+
+
+def printable(name: object) -> str:
+    """Return `name` with control, bidirectional and other unprintable characters escaped, cut at 120."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ' Did you mean ...?' with the known name closest to `name`, or ''."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

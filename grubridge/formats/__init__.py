@@ -1,0 +1,1 @@
+"""One module per file format, found through `registry`. Nothing here imports a framework."""

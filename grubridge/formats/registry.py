@@ -1,0 +1,89 @@
+"""The formats, as data: name -> module. A module is imported when its format is first used."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import cast
+
+from grubridge.errors import UnknownFormatError
+from grubridge.files.opening import check_openable, shown
+from grubridge.files.text import nearest
+
+from .base import FormatAdapter
+
+__all__ = ["FORMATS", "adapter", "detect", "for_target"]
+
+FORMATS: dict[str, str] = {
+    "keras": "grubridge.formats.keras",
+    "onnx": "grubridge.formats.onnx",
+    "pytorch": "grubridge.formats.pytorch",
+    "safetensors": "grubridge.formats.safetensors",
+}
+SUFFIXES: dict[str, str] = {
+    ".keras": "keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".onnx": "onnx",
+    ".pt": "pytorch",
+    ".pth": "pytorch",
+    ".bin": "pytorch",
+    ".ckpt": "pytorch",
+    ".tar": "pytorch",
+    ".safetensors": "safetensors",
+}
+"""What a file name's ending says; a test holds it to the adapters' own lists."""
+
+_HEAD = 512
+
+
+def adapter(name: str) -> FormatAdapter:
+    """Return the adapter called `name`.
+
+    Raises:
+        UnknownFormatError: when there is none.
+    """
+    if name not in FORMATS:
+        raise UnknownFormatError(
+            f"unknown format {name!r};{nearest(name, FORMATS)} Known formats: {', '.join(FORMATS)}"
+        )
+    return cast(FormatAdapter, importlib.import_module(FORMATS[name]))
+
+
+def detect(path: Path) -> FormatAdapter:
+    """Return the adapter for an existing file. Its content decides; the name only says whom to ask first.
+
+    Raises:
+        FileFormatError: when the file cannot be opened.
+        UnknownFormatError: when no format recognises its content.
+    """
+    check_openable(path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    named = SUFFIXES.get(path.suffix.lower())
+    for name in sorted(FORMATS, key=lambda name: name != named):
+        candidate = adapter(name)
+        if candidate.sniff(path, head):
+            return candidate
+    expected = (
+        f"its name says {named}, but its content does not" if named else "its content is of no known format"
+    )
+    raise UnknownFormatError(
+        f"{shown(path)}: this is not a model file that grubridge can read: {expected}. The file may be damaged "
+        f"or truncated. Known formats: {', '.join(FORMATS)}"
+    )
+
+
+def for_target(path: Path) -> FormatAdapter:
+    """Return the adapter that a target's name asks for.
+
+    Raises:
+        UnknownFormatError: when the ending is not known.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UnknownFormatError(
+            f"{shown(path)}: the ending {suffix!r} names no format;{nearest(suffix, SUFFIXES)} "
+            f"Known endings: {', '.join(SUFFIXES)}; or name the format with --to"
+        )
+    return adapter(SUFFIXES[suffix])
