@@ -48,14 +48,15 @@ class Probe:
         for place, state in self.initial_state.items():
             if state.ndim != 2 or state.shape[0] != self.x.shape[0] or not np.isfinite(state).all():
                 raise ProbeError(
-                    f"the initial state of layer {place[0]} {place[1]} must be finite, [{self.x.shape[0]}, H]; "
-                    f"received {list(state.shape)}"
+                    f"the initial state of layer {place[0]} {place[1]} must be finite, "
+                    f"[{self.x.shape[0]}, H]; received {list(state.shape)}"
                 )
         if self.lengths is not None:
             fits = self.lengths.shape == (self.x.shape[0],) and self.lengths.dtype.kind in "iu"
             if not fits or self.lengths.min() < 1 or self.lengths.max() > self.x.shape[1]:
                 raise ProbeError(
-                    f"lengths must be {self.x.shape[0]} integers from 1 to {self.x.shape[1]}; received {self.lengths}"
+                    f"lengths must be {self.x.shape[0]} integers from 1 to {self.x.shape[1]}; "
+                    f"received {self.lengths}"
                 )
 
     @property

@@ -21,7 +21,7 @@ from grubridge.spec import Array, Fused
 
 from .crc import combine
 
-__all__ = ["Segment", "equal_bits", "write_segments"]
+__all__ = ["Segment", "all_finite", "equal_bits", "write_segments"]
 
 _STRIP = 4 << 20
 _THREADS = 2
@@ -104,6 +104,20 @@ def equal_bits(left: Array, right: Array) -> bool:
         return np.array_equal(a.view(unsigned), b.view(unsigned))
 
     return all(_in_threads(same, list(_strips(one))))
+
+
+def all_finite(array: Array) -> bool:
+    """Whether an array holds neither NaN nor infinity."""
+    whole = Fused((array,), 0)
+
+    def finite(rows: tuple[int, int]) -> bool:
+        strip = array[slice(*rows)]
+        # a sum is not finite as soon as one term is not; only then is every value worth a look
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = strip.sum(dtype=np.float64 if array.itemsize == 8 else np.float32)
+        return bool(np.isfinite(total) or np.isfinite(strip.astype(np.float64)).all())
+
+    return all(_in_threads(finite, list(_strips(whole))))
 
 
 def _strips(data: Fused) -> Iterator[tuple[int, int]]:

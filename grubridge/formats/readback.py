@@ -25,9 +25,11 @@ def differences(left: GRUSpec, right: GRUSpec) -> tuple[str, ...]:
         if not _same_number(one.clip, other.clip):
             found.append(f"layer {index} clip")
     for (index, name, one_way), (_, _, other_way) in zip(left.directions(), right.directions(), strict=True):
-        for kind in ("gate_activation", "candidate_activation"):
-            if not _same_activation(getattr(one_way, kind), getattr(other_way, kind)):
-                found.append(f"layer {index} {name} {kind}")
+        found += [
+            f"layer {index} {name} {kind}"
+            for kind in ("gate_activation", "candidate_activation")
+            if not _same_activation(getattr(one_way, kind), getattr(other_way, kind))
+        ]
     arrays = dict(left.arrays()), dict(right.arrays())
     for array in sorted(arrays[0].keys() | arrays[1].keys()):
         present = array in arrays[0] and array in arrays[1]

@@ -66,7 +66,7 @@ def detect(path: Path) -> FormatAdapter:
         if candidate.sniff(path, head):
             return candidate
     expected = (
-        f"its name says {named}, but its content does not" if named else "its content is of no known format"
+        f"its name says {named}, its content does not" if named else "its content is of none"
     )
     raise UnknownFormatError(
         f"{shown(path)}: this is not a model file that grubridge can read: {expected}. The file may be damaged "

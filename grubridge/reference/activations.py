@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..spec import Activation, Array
+from grubridge.spec import Activation, Array
 
 __all__ = ["evaluate"]
 

@@ -142,7 +142,8 @@ def _initial_state(probe: Probe, place: Place, direction: GRUDirection) -> Array
         return np.zeros(shape)
     if state.shape != shape:
         raise ProbeError(
-            f"the initial state of layer {place[0]} {place[1]} must be {list(shape)}; received {list(state.shape)}"
+            f"the initial state of layer {place[0]} {place[1]} must be {list(shape)}; "
+            f"received {list(state.shape)}"
         )
     return state.astype(np.float64)
 

@@ -31,7 +31,9 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise function. With parameters a = alpha and b = beta:
+    """An elementwise function.
+
+    With parameters a = alpha and b = beta:
 
     affine a*x + b; elu a*(exp(x) - 1) below 0, else x; hard_sigmoid min(1, max(0, a*x + b));
     leaky_relu a*x below 0, else x; scaled_tanh a*tanh(b*x); thresholded_relu x above a, else 0;

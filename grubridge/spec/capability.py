@@ -91,4 +91,4 @@ def _of_activations(layer: GRULayer, can: Capabilities, target: str) -> Iterator
         ):
             if held is not None and activation not in held:
                 names = ", ".join(sorted(str(known) for known in held))
-                yield f"the {part} activation is {activation}; {target} has {names}; write ONNX, which has all"
+                yield f"the {part} activation is {activation}; {target} has {names}; write ONNX, which has it"

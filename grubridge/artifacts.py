@@ -1,0 +1,136 @@
+"""A model file, opened: which format it is in, which GRUs it holds, and the one that was asked for."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from grubridge.errors import GRUBridgeError, StackSelectionError, UnknownFormatError
+from grubridge.files.opening import shown
+from grubridge.files.strips import all_finite
+from grubridge.files.text import nearest, printable
+from grubridge.formats.base import Contents, FormatAdapter, ReadHints, StackEntry
+from grubridge.formats.registry import adapter, detect
+from grubridge.spec import GRUSpec
+
+__all__ = ["NonFiniteWeightWarning", "OpenArtifact", "open_artifact"]
+
+
+class NonFiniteWeightWarning(UserWarning):
+    """A file's weights hold NaN or infinity; the model cannot work, but the file can be read."""
+
+
+@dataclass(frozen=True)
+class OpenArtifact:
+    """A model file whose contents are known.
+
+    Args:
+        path: the file.
+        format: the adapter that reads it.
+        contents: the stacks in it.
+    """
+
+    path: Path
+    format: FormatAdapter
+    contents: Contents
+
+    def select(self, name: str | None = None) -> StackEntry:
+        """Return the stack called `name`, or the only one.
+
+        A chain's layers can be named too.
+
+        Raises:
+            StackSelectionError: when there is none, or several and no name.
+        """
+        stacks = self.contents.stacks
+        if not stacks:
+            raise StackSelectionError(f"{shown(self.path)}: no GRU in it;{self._instead()}")
+        if name is None:
+            if len(stacks) == 1:
+                return stacks[0]
+            names = [entry.name for entry in stacks]
+            raise StackSelectionError(
+                f"{shown(self.path)}: it holds {len(stacks)} GRUs: {_listed(names)}; "
+                "choose one with --stack NAME, or convert --all",
+                names,
+            )
+        known = {entry.name: entry for entry in self._selectable()}
+        if name not in known:
+            raise StackSelectionError(
+                f"{shown(self.path)}: no GRU is called {printable(name)!r};{nearest(name, known)} "
+                f"It holds: {_listed(list(known))}",
+                list(known),
+            )
+        return known[name]
+
+    def read(self, entry: StackEntry) -> GRUSpec:
+        """Read a stack.
+
+        Warns:
+            NonFiniteWeightWarning: when weights hold NaN or infinity.
+
+        Raises:
+            FileFormatError: when the file is damaged.
+            InvalidSpecError: when what it holds is no GRU; the message names file and stack.
+        """
+        try:
+            spec = entry.read()
+        except GRUBridgeError as error:
+            if shown(self.path) in str(error):
+                raise
+            raise type(error)(f"{shown(self.path)}, {printable(entry.name)}: {error}") from error
+        for name, array in spec.arrays():
+            if not all_finite(array):
+                warnings.warn(
+                    f"{shown(self.path)}, {printable(entry.name)}: {name} holds NaN or infinity; the file "
+                    "was probably saved after training had diverged",
+                    NonFiniteWeightWarning,
+                    stacklevel=2,
+                )
+                break
+        return spec
+
+    def _selectable(self) -> list[StackEntry]:
+        stacks = self.contents.stacks
+        return [*stacks, *(member for entry in stacks for member in entry.members)]
+
+    def _instead(self) -> str:
+        others = self.contents.others
+        if not others:
+            return " it holds no recurrent layer that grubridge knows"
+        return f" it holds {_listed(others)}, which grubridge does not convert"
+
+
+def open_artifact(
+    path: Path | str, from_format: str | None = None, hints: ReadHints | None = None
+) -> OpenArtifact:
+    """Open a model file.
+
+    Args:
+        path: the file.
+        from_format: the format's name; None lets the content decide.
+        hints: what the file does not say itself.
+
+    Raises:
+        FileFormatError: when it cannot be read.
+        UnknownFormatError: when no format recognises it.
+    """
+    path = Path(path)
+    hints = hints or ReadHints()
+    found = detect(path)
+    if from_format is not None and adapter(from_format).NAME != found.NAME:
+        raise UnknownFormatError(f"{shown(path)}: --from says {from_format}, but the file is {found.NAME}")
+    foreign = [f"--{name.replace('_', '-')}" for name in hints.given() if name not in found.HINTS]
+    if foreign:
+        raise UnknownFormatError(
+            f"{shown(path)}: {', '.join(foreign)} is for Keras weights without a model; this file is "
+            f"{found.NAME} and says these things itself"
+        )
+    return OpenArtifact(path, found, found.contents(path, hints))
+
+
+def _listed(names: list[str] | tuple[str, ...], longest: int = 12) -> str:
+    shown_names = [printable(name) for name in names[:longest]]
+    rest = len(names) - longest
+    return ", ".join(shown_names) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,259 @@
+"""A stack from one file into another: read, checked against what the target can hold, written, read back."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from grubridge.artifacts import OpenArtifact, open_artifact
+from grubridge.errors import TargetError, UnsupportedFeatureError
+from grubridge.files.digest import LARGEST_HASHED, sha256
+from grubridge.files.opening import shown
+from grubridge.files.staging import check_target, staged
+from grubridge.formats.base import FormatAdapter, Provenance, ReadHints, StackEntry, WriteOptions, Written
+from grubridge.formats.readback import differences
+from grubridge.formats.registry import adapter, for_target
+from grubridge.spec import GATE_NAMES, GRUSpec, Layout, TensorRecord, unsupported
+from grubridge.version import __version__
+
+__all__ = ["Conversion", "convert", "convert_all", "read", "write"]
+
+_CANONICAL = Layout(GATE_NAMES, "output")
+"""How a spec made in memory lies: each gate by itself, [H, I]."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion did.
+
+    Args:
+        source: the file that was read.
+        target: the file that was written.
+        source_format: e.g. "keras".
+        target_format: e.g. "onnx".
+        stack: the stack's name in the source.
+        source_sha256: of the source file; None when it is too large to hash in the time of a conversion.
+        records: what was done to each tensor of the target.
+        notes: assumptions that were made, and what to know before the target is used.
+    """
+
+    source: Path
+    target: Path
+    source_format: str
+    target_format: str
+    stack: str
+    source_sha256: str | None
+    records: tuple[TensorRecord, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether every tensor is bit for bit what the source holds."""
+        return all(record.exact for record in self.records)
+
+
+def read(
+    path: Path | str,
+    stack: str | None = None,
+    *,
+    from_format: str | None = None,
+    hints: ReadHints | None = None,
+) -> GRUSpec:
+    """Read one stack of a model file; no framework is imported.
+
+    Args:
+        path: the file: Keras, PyTorch, safetensors or ONNX.
+        stack: the stack's name; None when the file holds one.
+        from_format: the format's name; None lets the content decide.
+        hints: what a Keras weights file does not say itself.
+
+    Raises:
+        FileFormatError: when the file cannot be read.
+        StackSelectionError: when it holds no GRU, or several and none was chosen.
+        InvalidSpecError: when the arrays form no GRU.
+    """
+    artifact = open_artifact(path, from_format, hints)
+    return artifact.read(artifact.select(stack))
+
+
+def write(
+    spec: GRUSpec,
+    path: Path | str,
+    *,
+    to_format: str | None = None,
+    force: bool = False,
+    options: WriteOptions | None = None,
+) -> Written:
+    """Write a spec to a file, atomically, and read it back to prove that it holds the same bits.
+
+    Args:
+        spec: the stack to write.
+        path: the new file; its ending names the format unless `to_format` does.
+        to_format: the format's name.
+        force: replace the file if it exists.
+        options: how ONNX is to be written.
+
+    Raises:
+        UnsupportedFeatureError: when the format cannot hold the spec; nothing is written.
+        TargetError: when the file cannot be written.
+    """
+    target = adapter(to_format) if to_format else for_target(Path(path))
+    provenance = Provenance({"grubridge.version": __version__})
+    how = _How(target, dtype=None, force=force, options=options or WriteOptions())
+    return _write(spec, Path(path), how, provenance, _CANONICAL)
+
+
+def convert(  # noqa: PLR0913 - the options of one command
+    source: Path | str,
+    target: Path | str,
+    *,
+    stack: str | None = None,
+    from_format: str | None = None,
+    to_format: str | None = None,
+    dtype: str | None = None,
+    force: bool = False,
+    hints: ReadHints | None = None,
+    options: WriteOptions | None = None,
+) -> Conversion:
+    """Convert one stack of `source` into the new file `target`.
+
+    Args:
+        source: the file to read.
+        target: the file to write; its ending names the format unless `to_format` does.
+        stack: the stack's name; None when the file holds one.
+        from_format: the source's format; None lets its content decide.
+        to_format: the target's format.
+        dtype: cast the weights to it; None keeps them as stored.
+        force: replace the target if it exists.
+        hints: what a Keras weights file does not say itself.
+        options: how ONNX is to be written.
+
+    Raises:
+        GRUBridgeError: one of its kinds; nothing is written then.
+    """
+    path = Path(target)
+    target_format = adapter(to_format) if to_format else for_target(path)
+    check_target(path, force=force)
+    artifact = open_artifact(source, from_format, hints)
+    if path.exists() and path.samefile(artifact.path):
+        raise TargetError(f"{shown(path)}: source and target are the same file; choose another name")
+    entry = artifact.select(stack)
+    return _convert(artifact, entry, path, _How(target_format, dtype, force, options or WriteOptions()))
+
+
+def convert_all(  # noqa: PLR0913 - the options of one command
+    source: Path | str,
+    folder: Path | str,
+    *,
+    to_format: str,
+    from_format: str | None = None,
+    dtype: str | None = None,
+    force: bool = False,
+    hints: ReadHints | None = None,
+    options: WriteOptions | None = None,
+) -> tuple[Conversion, ...]:
+    """Convert every stack of `source`, each into a file of its own in `folder`; all of them or none.
+
+    The files are called after the stacks. Arguments and errors are those of `convert`.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise TargetError(f"{shown(folder)}: --all writes one file per GRU into a folder; create it first")
+    target_format = adapter(to_format)
+    how = _How(target_format, dtype, force=False, options=options or WriteOptions())
+    artifact = open_artifact(source, from_format, hints)
+    entries = artifact.contents.stacks or (artifact.select(),)
+    finals = [folder / (_file_name(entry.name) + target_format.SUFFIXES[0]) for entry in entries]
+    for path in finals:
+        check_target(path, force=force)
+    with tempfile.TemporaryDirectory(prefix=".grubridge.", dir=folder) as staging:
+        made = [
+            _convert(artifact, entry, Path(staging, path.name), how)
+            for entry, path in zip(entries, finals, strict=True)
+        ]
+        for path in Path(staging).iterdir():
+            path.replace(folder / path.name)
+    return tuple(replace(one, target=path) for one, path in zip(made, finals, strict=True))
+
+
+@dataclass(frozen=True)
+class _How:
+    """How a target is to be written."""
+
+    format: FormatAdapter
+    dtype: str | None
+    force: bool
+    options: WriteOptions
+
+
+def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How) -> Conversion:
+    stored = artifact.read(entry)
+    spec = stored if how.dtype is None else stored.astype(how.dtype)
+    digest = sha256(artifact.path) if artifact.path.stat().st_size <= LARGEST_HASHED else None
+    provenance = {
+        "grubridge.version": __version__,
+        "grubridge.source_file": artifact.path.name,
+        "grubridge.source_format": artifact.format.NAME,
+        "grubridge.source_stack": entry.name,
+    }
+    if digest:
+        provenance["grubridge.source_sha256"] = digest
+    written = _write(spec, target, how, Provenance(provenance), entry.layout)
+    records = written.records if spec is stored else _with_cast(written.records, _changes(stored, spec))
+    notes = (*(spec.source.notes if spec.source else ()), *written.notes)
+    return Conversion(
+        artifact.path, target, artifact.format.NAME, how.format.NAME, entry.name, digest, records, notes
+    )
+
+
+def _write(spec: GRUSpec, path: Path, how: _How, provenance: Provenance, source: Layout) -> Written:
+    target, options = how.format, how.options
+    foreign = [f"--{name.replace('_', '-')}" for name in options.given() if name not in target.OPTIONS]
+    reasons = (
+        *(f"{name} is for ONNX" for name in foreign),
+        *unsupported(spec, target.CAPABILITIES, target.NAME),
+    )
+    if reasons:
+        raise UnsupportedFeatureError(
+            f"{shown(path)}: {target.NAME} cannot hold this GRU:\n"
+            + "\n".join(f"- {why}" for why in reasons),
+            reasons,
+        )
+    with staged(path, force=how.force) as staging:
+        written = target.write(spec, staging, options, provenance, source)
+        back = target.contents(staging, ReadHints()).stacks
+        wrong = differences(written.stored, back[0].read()) if len(back) == 1 else ("the number of stacks",)
+        if wrong:
+            raise AssertionError(f"{shown(path)}: reading it back gave something else: {', '.join(wrong)}")
+    return written
+
+
+def _changes(before: GRUSpec, after: GRUSpec) -> Mapping[str, float]:
+    """Return the largest |new - old| of each canonical part, e.g. {"layer 0 forward input_weight": 3e-5}."""
+    changes: dict[str, float] = {}
+    for (name, old), (_, new) in zip(before.arrays(), after.arrays(), strict=True):
+        part = name.rsplit(".", 1)[0]
+        change = float(np.max(np.abs(new.astype(np.float64) - old.astype(np.float64)), initial=0.0))
+        changes[part] = max(changes.get(part, 0.0), change)
+    return changes
+
+
+def _with_cast(records: tuple[TensorRecord, ...], changes: Mapping[str, float]) -> tuple[TensorRecord, ...]:
+    return tuple(
+        replace(
+            record,
+            actions=(*(action for action in record.actions if action != "copied"), "cast"),
+            largest_change=max(record.largest_change, *(changes.get(part, 0.0) for part in record.made_of)),
+        )
+        for record in records
+    )
+
+
+def _file_name(stack: str) -> str:
+    """Return a file name for a stack: letters, digits, '.', '_' and '-' only, never hidden."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in stack)
+    return kept.strip("._") or "gru"
