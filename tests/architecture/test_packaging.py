@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -43,9 +42,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheels(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """What pip would install from the checkout, from its source distribution, and for `--editable`."""
     work = tmp_path_factory.mktemp("wheels")
-    with tarfile.open(_build("build_sdist", checkout, work / "sdist")) as archive:
-        archive.extractall(work / "unpacked", filter="data")
-    (unpacked,) = (work / "unpacked").iterdir()
+    unpacked = work / "unpacked"
+    unpacked.mkdir()
+    sdist = _build("build_sdist", checkout, work / "sdist")
+    _run("tar", "-xzf", sdist, "--strip-components=1", folder=unpacked)
     return {
         "wheel": _build("build_wheel", checkout, work / "wheel"),
         "sdist": _build("build_wheel", unpacked, work / "from_sdist"),
