@@ -7,21 +7,108 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from grubridge.backends.table import backend_table
+    from grubridge.checker.result import CheckReport
+    from grubridge.checker.verdict import Verdict
     from grubridge.conversion import Conversion, convert, convert_all, read, write
+    from grubridge.errors import (
+        BackendError,
+        CorruptFileError,
+        FileFormatError,
+        GRUBridgeError,
+        InvalidSpecError,
+        MissingDependencyError,
+        ProbeError,
+        StackSelectionError,
+        TargetError,
+        UnknownFormatError,
+        UnsafeFileError,
+        UnsupportedFeatureError,
+    )
+    from grubridge.formats.base import ReadHints, WriteOptions
+    from grubridge.formats.table import format_table
+    from grubridge.inspection import Inspection, inspect, list_stacks
+    from grubridge.live.keras import from_layer, to_layer
+    from grubridge.live.pytorch import from_module, to_module
+    from grubridge.report import render, to_json
     from grubridge.spec import GRUSpec
+    from grubridge.verification import verify
     from grubridge.version import __version__ as __version__
 
-__all__ = ["Conversion", "GRUSpec", "convert", "convert_all", "read", "write"]
-
 _HOMES = {
+    "BackendError": "errors",
+    "CheckReport": "checker.result",
     "Conversion": "conversion",
+    "CorruptFileError": "errors",
+    "FileFormatError": "errors",
+    "GRUBridgeError": "errors",
     "GRUSpec": "spec",
+    "Inspection": "inspection",
+    "InvalidSpecError": "errors",
+    "MissingDependencyError": "errors",
+    "ProbeError": "errors",
+    "ReadHints": "formats.base",
+    "StackSelectionError": "errors",
+    "TargetError": "errors",
+    "UnknownFormatError": "errors",
+    "UnsafeFileError": "errors",
+    "UnsupportedFeatureError": "errors",
+    "Verdict": "checker.verdict",
+    "WriteOptions": "formats.base",
     "__version__": "version",
+    "backend_table": "backends.table",
     "convert": "conversion",
     "convert_all": "conversion",
+    "format_table": "formats.table",
+    "from_layer": "live.keras",
+    "from_module": "live.pytorch",
+    "inspect": "inspection",
+    "list_stacks": "inspection",
     "read": "conversion",
+    "render": "report",
+    "to_json": "report",
+    "to_layer": "live.keras",
+    "to_module": "live.pytorch",
+    "verify": "verification",
     "write": "conversion",
 }
+
+__all__ = [
+    "BackendError",
+    "CheckReport",
+    "Conversion",
+    "CorruptFileError",
+    "FileFormatError",
+    "GRUBridgeError",
+    "GRUSpec",
+    "Inspection",
+    "InvalidSpecError",
+    "MissingDependencyError",
+    "ProbeError",
+    "ReadHints",
+    "StackSelectionError",
+    "TargetError",
+    "UnknownFormatError",
+    "UnsafeFileError",
+    "UnsupportedFeatureError",
+    "Verdict",
+    "WriteOptions",
+    "backend_table",
+    "convert",
+    "convert_all",
+    "format_table",
+    "from_layer",
+    "from_module",
+    "inspect",
+    "list_stacks",
+    "read",
+    "render",
+    "to_json",
+    "to_layer",
+    "to_module",
+    "verify",
+    "write",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,110 @@
+"""The terminal: results on stdout, everything else on stderr, exit codes, and the boundary for errors.
+
+Exit codes: 0 done or equivalent, 1 different and nothing else, 2 could not be done, 3 inconclusive,
+70 a defect of grubridge, 130 interrupted, 141 the reader of our output went away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+COULD_NOT = 2
+DEFECT = 70
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+class Output:
+    """Whether this run prints one JSON document on stdout. Set by a command before it works."""
+
+    as_json = False
+
+
+def say(text: str) -> None:
+    """Write `text` to stdout; a reader that went away ends the run quietly."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the interpreter flushes stdout once more when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PIPE_CLOSED)
+
+
+def say_json(document: dict[str, Any]) -> None:
+    """Write one JSON document to stdout."""
+    say(json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def show(result: object, *, json: bool) -> None:
+    """Write a result to stdout, as text or as one JSON document."""
+    from grubridge import render, to_json
+
+    if json:
+        say_json(to_json(result))
+    else:
+        say(render(result))
+
+
+def exit_code(verdict: object) -> int:
+    """Return the exit code of a verdict: 0 equivalent, 1 different, 3 inconclusive."""
+    from grubridge import Verdict
+
+    return {Verdict.EQUIVALENT: 0, Verdict.DIFFERENT: 1, Verdict.INCONCLUSIVE: 3}[Verdict(verdict)]
+
+
+def tell(message: str) -> None:
+    """Write a message to stderr."""
+    sys.stderr.write(message + "\n")
+
+
+def coloured(text: str, colour: str) -> str:
+    """Return `text` in bold `colour` when stdout is a terminal that wants colour."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    import typer
+
+    return typer.style(text, fg=colour, bold=True)
+
+
+def run_guarded(command: Callable[[], object]) -> NoReturn:
+    """Run the command line; turn what it raises into a message and an exit code."""
+    warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        # an ASCII pipe must not break a message that names a file with other letters
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        command()
+    except KeyboardInterrupt:
+        tell("interrupted")
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the boundary: every exception becomes an exit code
+        sys.exit(_explain(error))
+    sys.exit(0)
+
+
+def _explain(error: Exception) -> int:
+    from grubridge.errors import GRUBridgeError
+
+    if isinstance(error, GRUBridgeError):
+        tell(f"error: {error}")
+        code = COULD_NOT
+    else:
+        import traceback
+
+        traceback.print_exception(error)
+        tell("error: this is a defect of grubridge; please report it with the lines above")
+        code = DEFECT
+    if Output.as_json:
+        say_json({"schema_version": 1, "error": {"kind": type(error).__name__, "message": str(error)}})
+    return code
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    tell(f"warning: {message}")

@@ -1,0 +1,23 @@
+"""grubridge inspect: what GRUs are inside a file, their conventions, what each target could hold."""
+
+from __future__ import annotations
+
+from .console import Output, show
+from .options import Candidate, From, Gates, Json, ResetAfter, Source, Stack
+
+
+def inspect(
+    source: Source,
+    stack: Stack = None,
+    from_format: From = None,
+    activation: Candidate = None,
+    recurrent_activation: Gates = None,
+    reset_after: ResetAfter = None,
+    json: Json = False,
+) -> None:
+    """Show what GRUs are inside a file, their conventions, and what each format could hold."""
+    import grubridge
+
+    Output.as_json = json
+    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after)
+    show(grubridge.inspect(source, stack, from_format=from_format, hints=hints), json=json)

@@ -1,0 +1,83 @@
+"""grubridge verify: are these files the same function?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import Output, exit_code, show
+from .options import Candidate, Gates, Json, ResetAfter, Stack
+
+
+def verify(
+    artifacts: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="A [B ...]", help="Two files or more; or one, through every installed runtime."
+        ),
+    ],
+    stack: Stack = None,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="A=B", help="GRU A of the first file is GRU B of the others."),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option("--inputs", metavar="FILE", help=".npy of x, or .npz of x, initial_state, lengths."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the random inputs.")] = 0,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Sequences of the random inputs.")] = 4,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the random inputs.")] = 24,
+    lengths: Annotated[
+        str | None,
+        typer.Option("--lengths", metavar="N,N,...", help="Valid steps of each sequence [default: unequal]"),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option("--backend", metavar="NAME", help="Only these runtimes; see grubridge backends."),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    activation: Candidate = None,
+    recurrent_activation: Gates = None,
+    reset_after: ResetAfter = None,
+    json: Json = False,
+) -> None:
+    """Run the files in their own frameworks on the same inputs and say whether they are the same GRU."""
+    import grubridge
+
+    Output.as_json = json
+    report = grubridge.verify(
+        *artifacts,
+        stack=stack,
+        mapping=dict(_pair(pair) for pair in pairs or ()),
+        inputs=inputs,
+        seed=seed,
+        batch=batch,
+        steps=steps,
+        lengths=_lengths(lengths),
+        backends=tuple(backend) if backend else None,
+        device=device,
+        hints=grubridge.ReadHints(activation, recurrent_activation, reset_after),
+    )
+    show(report, json=json)
+    raise typer.Exit(exit_code(report.verdict))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    left, equals, right = text.partition("=")
+    if not (left and equals and right):
+        raise typer.BadParameter(f"--map expects A=B, two names of GRUs; received {text!r}")
+    return left, right
+
+
+def _lengths(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"--lengths expects whole numbers with commas between; received {text!r}"
+        ) from None
