@@ -1,4 +1,4 @@
-"""Results as text for people and as JSON values for programs: pure functions, one module per kind of result."""
+"""Results as text for people and as JSON values for programs: pure functions, one module per result."""
 
 from __future__ import annotations
 
