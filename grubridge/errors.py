@@ -12,6 +12,7 @@
     |- ProbeError                 (also ValueError) the inputs of a check do not fit the model
     |- MissingDependencyError     (also ImportError) .extra: pip install 'grubridge[...]'
     `- BackendError               a framework failed; its own words are in the message
+       `- CannotRunError          a framework has no way to run this model; .reason in a few words
 
 A mismatch between two models is a verdict, not an error.
 """
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "BackendError",
+    "CannotRunError",
     "CorruptFileError",
     "FileFormatError",
     "GRUBridgeError",
@@ -92,3 +94,11 @@ class MissingDependencyError(GRUBridgeError, ImportError):
 
 class BackendError(GRUBridgeError):
     """A framework failed while it loaded or ran a model; its own words are in the message."""
+
+
+class CannotRunError(BackendError):
+    """A framework has no way to run a model that is itself in order; `reason` says which, in a few words."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from .errors import ProbeError
-from .spec import Array, Direction, Gates
+from .spec import GATE_NAMES, UPDATE, Array, Direction, Gates
 
 __all__ = ["DirectionTrace", "GateSource", "Place", "Probe", "Trace", "previous_state", "valid_steps"]
 
@@ -137,6 +138,31 @@ class Trace:
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self.places)
+
+    def save(self, path: Path) -> None:
+        """Write the trace to an .npz file that `load` reads back; arrays are of dtypes that numpy has."""
+        about: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "places"}
+        about["gate_sources"] = [[*place, made.gate_source] for place, made in self.places.items()]
+        arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
+        for (layer, direction), made in self.places.items():
+            parts = {"x": made.x, "initial_state": made.initial_state, "hidden": made.hidden}
+            parts.update(made.gates.items() if made.gates is not None else ())
+            arrays.update({f"{layer}.{direction}.{part}": array for part, array in parts.items()})
+        np.savez(path, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Trace:
+        """Read a trace that `save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            about = json.loads(str(stored["about"]))
+            places: dict[Place, DirectionTrace] = {}
+            for layer, direction, gate_source in about.pop("gate_sources"):
+                start = f"{layer}.{direction}."
+                x, initial_state, hidden = (stored[start + part] for part in ("x", "initial_state", "hidden"))
+                has_gates = start + UPDATE in stored.files
+                gates = Gates(*(stored[start + gate] for gate in GATE_NAMES)) if has_gates else None
+                places[layer, direction] = DirectionTrace(x, initial_state, hidden, gates, gate_source)
+        return cls(**{**about, "notes": tuple(about["notes"])}, places=places)
 
 
 def valid_steps(batch: int, steps: int, lengths: Array | None) -> Array:

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 _LONGEST = 120
 
 
-def printable(name: object) -> str:
-    """Return `name` with control, bidirectional and other unprintable characters escaped, cut at 120."""
+def printable(name: object, longest: int = _LONGEST) -> str:
+    """Return `name` with control, bidirectional and other unprintable characters escaped, cut at `longest`."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
