@@ -18,27 +18,27 @@ RESET: Gate = "reset"
 CANDIDATE: Gate = "candidate"
 GATE_NAMES: tuple[Gate, ...] = (UPDATE, RESET, CANDIDATE)
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S")
 
 
 @dataclass(frozen=True)
-class Gates(Generic[T]):
+class Gates(Generic[T_co]):
     """One value per gate: update z, reset r, candidate n. Serves weights, biases and traces alike."""
 
-    update: T
-    reset: T
-    candidate: T
+    update: T_co
+    reset: T_co
+    candidate: T_co
 
-    def __getitem__(self, gate: Gate) -> T:
-        value: T = getattr(self, gate)
+    def __getitem__(self, gate: Gate) -> T_co:
+        value: T_co = getattr(self, gate)
         return value
 
-    def items(self) -> Iterator[tuple[Gate, T]]:
+    def items(self) -> Iterator[tuple[Gate, T_co]]:
         """Yield (gate name, value) in the order of `GATE_NAMES`."""
         return ((gate, self[gate]) for gate in GATE_NAMES)
 
-    def map(self, function: Callable[[T], S]) -> Gates[S]:
+    def map(self, function: Callable[[T_co], S]) -> Gates[S]:
         """Return the gates with `function` applied to each value."""
         return Gates(function(self.update), function(self.reset), function(self.candidate))
 
