@@ -1,0 +1,81 @@
+"""JSON out of model files: sizes and depth are limited, and what parsers disagree about is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from grubridge.errors import CorruptFileError, UnsafeFileError
+
+from .text import printable
+
+__all__ = ["LARGEST_JSON", "parse_json"]
+
+LARGEST_JSON = 16 << 20
+"""Bytes; the configuration of a model with a thousand layers takes one or two million."""
+
+_DEEPEST = 200
+
+
+def parse_json(content: bytes | str, where: str) -> Any:
+    """Return what the JSON text `content` says.
+
+    Args:
+        content: the text; bytes are UTF-8.
+        where: the file and the place in it, for messages.
+
+    Raises:
+        CorruptFileError: when it is not JSON, repeats a key or holds NaN or infinity.
+        UnsafeFileError: when it is larger or deeper than any model needs.
+    """
+    if len(content) > LARGEST_JSON:
+        raise UnsafeFileError(
+            f"{where}: {len(content)} bytes of JSON, and the limit is {LARGEST_JSON}; a real model does not "
+            "need that: the file is damaged or hostile"
+        )
+    try:
+        text = content.decode("utf-8") if isinstance(content, bytes) else content
+        parsed = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise _too_deep(where) from None
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise CorruptFileError(
+            f"{where}: expected JSON; received something else ({printable(error)}); the file is damaged"
+        ) from None
+    _check_depth(parsed, where)
+    return parsed
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {printable(repeated)!r} is there twice")
+    return made
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _check_depth(parsed: Any, where: str) -> None:
+    level, depth = [parsed], 0
+    while level:
+        depth += 1
+        if depth > _DEEPEST:
+            raise _too_deep(where)
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner.extend(value.values())
+            elif isinstance(value, list):
+                inner.extend(value)
+        level = inner
+
+
+def _too_deep(where: str) -> UnsafeFileError:
+    return UnsafeFileError(
+        f"{where}: JSON nested more than {_DEEPEST} levels deep; a real model does not need that: the file is "
+        "damaged or hostile"
+    )
