@@ -36,7 +36,7 @@ def test_each_feature_has_its_reason() -> None:
         "relu": "the candidate activation is relu; Narrow has tanh; write ONNX",
         "hard_sigmoid_keras_3": "the gate activation is hard_sigmoid(0.166667, 0.5); Narrow has sigmoid",
         "activations_per_direction": "the two directions have different activations",
-        "mixed_layers": "the layers differ in hidden size or directions, and a Narrow stack has the",
+        "mixed_layers": "the layers differ in hidden size or directions, and a Narrow",
         "float64": "the weights are float64; Narrow stores float32; choose one of them with --dtype",
     }
     for name, reason in expected.items():
