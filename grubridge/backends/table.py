@@ -41,7 +41,7 @@ class BackendTable:
 
 
 def backend_table() -> BackendTable:
-    """Return the table of runtimes. Each installed one is started, in its own process, to name its devices."""
+    """Return the table of runtimes. Each installed one is started to name its devices."""
     offered = devices(list(BACKENDS))
     return BackendTable(tuple(_row(name, offered[name]) for name in BACKENDS))
 
