@@ -1,0 +1,93 @@
+"""What every runtime offers, and what passes between a runtime and the rest.
+
+A backend is a module with the names of `Backend`. It imports its framework inside its functions, opens the
+model file with the framework's own loader, and knows no other backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from grubridge.errors import BackendError, ProbeError
+from grubridge.spec import Array
+from grubridge.trace import Place, Probe, Trace
+
+__all__ = ["Artifact", "Backend", "choose_device", "initial_state", "layer_output"]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One stack of a model file, as a runtime finds it. All values are JSON's.
+
+    Args:
+        path: the file.
+        format: the name of its format.
+        address: where the stack is in the file (`StackEntry.address` of the formats).
+    """
+
+    path: str
+    format: str
+    address: Mapping[str, Any]
+
+
+class Backend(Protocol):
+    """The names a backend's module has."""
+
+    NAME: str
+    """What the user calls it."""
+
+    def version(self) -> str:
+        """Return the framework's name and version, e.g. "torch 2.13.0", without importing it."""
+
+    def devices(self) -> tuple[str, ...]:
+        """Return the devices that the framework offers here: "cpu", and "cuda" where it can use one."""
+
+    def run(self, artifact: Artifact, probe: Probe, device: str) -> Trace:
+        """Run the stack on `device`, one of `devices()`.
+
+        Steps past a sequence's end are zero in what a layer passes on.
+
+        Raises:
+            CannotRunError: when the framework has no way to run this model.
+            ProbeError: when the probe's sizes are not the model's.
+            Exception: whatever the framework raises; `launch` makes it a BackendError.
+        """
+
+
+def choose_device(wanted: str, offered: Sequence[str]) -> str:
+    """Return the device to use; "auto" is CUDA where it is offered.
+
+    Raises:
+        BackendError: when the wanted device is not offered.
+    """
+    if wanted == "auto":
+        return "cuda" if "cuda" in offered else "cpu"
+    if wanted not in offered:
+        raise BackendError(f"it has no device {wanted!r} here; it offers {', '.join(offered)}")
+    return wanted
+
+
+def initial_state(probe: Probe, place: Place, hidden_size: int) -> Array:
+    """Return h_0 of a place, [B, H]; zeros where the probe has none.
+
+    Raises:
+        ProbeError: when the probe's state is of another size.
+    """
+    shape = (probe.batch, hidden_size)
+    state = probe.initial_state.get(place, np.zeros(shape))
+    if state.shape != shape:
+        raise ProbeError(
+            f"the initial state of layer {place[0]} {place[1]} must be {list(shape)}; "
+            f"received {list(state.shape)}"
+        )
+    return state
+
+
+def layer_output(directions: Sequence[Array], valid: Array) -> Array:
+    """Return what a layer passes on, [B, T, D*H]: its directions side by side, zero past the ends."""
+    joined = np.concatenate(directions, axis=-1)
+    return np.where(valid[:, :, None], joined, np.zeros((), joined.dtype))

@@ -1,0 +1,208 @@
+"""PyTorch: state dicts in .pt and .safetensors files, run by nn.GRU or nn.GRUCell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING, Any
+
+from grubridge.spec import Array, Direction, Gates
+from grubridge.trace import DirectionTrace, Place, Probe, Trace, previous_state
+
+from .base import Artifact, initial_state
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import GRU, Module
+
+__all__ = ["NAME", "devices", "run", "version"]
+
+NAME = "pytorch"
+
+_Run = tuple[dict[Place, DirectionTrace], list[str]]
+"""The traces and the notes."""
+
+_GRU_KEY = re.compile(r"(weight|bias)_(ih|hh)_l\d+(_reverse)?")
+_CELL_KEY = re.compile(r"(weight|bias)_(ih|hh)")
+
+
+def version() -> str:
+    """Return torch and its version."""
+    return f"torch {installed('torch')}"
+
+
+def devices() -> tuple[str, ...]:
+    """Return "cpu", and "cuda" where torch has it."""
+    import torch
+
+    return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+
+def run(artifact: Artifact, probe: Probe, device: str) -> Trace:
+    """Load the state dict with torch's own loader and run its GRU; see `Backend.run`."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    tensors = _tensors(artifact)
+    inputs = _Inputs(probe, next(iter(tensors.values())).dtype, device)
+    run_it = _run_cell if artifact.address["cell"] else _run_layers
+    with torch.inference_mode():
+        places, notes = run_it(artifact.address, tensors, inputs)
+    dtype = str(inputs.dtype).removeprefix("torch.")
+    return Trace(NAME, version(), device, dtype, native=True, places=places, notes=tuple(notes))
+
+
+def _tensors(artifact: Artifact) -> dict[str, Tensor]:
+    """Return the GRU's part of the file's state dict, prefix removed; torch refuses surplus keys."""
+    import torch
+
+    if artifact.format == "safetensors":
+        from safetensors.torch import load_file
+
+        found: Any = load_file(artifact.path)
+    else:
+        found = torch.load(artifact.path, map_location="cpu", weights_only=True, mmap=True)
+    for key in artifact.address["keys"]:
+        found = found[key]
+    prefix, pattern = artifact.address["prefix"], _CELL_KEY if artifact.address["cell"] else _GRU_KEY
+    own = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+    return {key: value for key, value in own.items() if pattern.fullmatch(key)}
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The probe as tensors of the model's dtype, on the device."""
+
+    probe: Probe
+    dtype: Any
+    device: str
+
+    def tensor(self, values: Array) -> Tensor:
+        import torch
+
+        return torch.from_numpy(values).to(self.device, self.dtype)
+
+    def state(self, place: Place, hidden_size: int) -> Tensor:
+        return self.tensor(initial_state(self.probe, place, hidden_size))
+
+
+def _run_layers(address: Mapping[str, Any], tensors: dict[str, Tensor], inputs: _Inputs) -> _Run:
+    """Run the whole nn.GRU, and its layers one by one to see the hidden states between them."""
+    import torch
+
+    hidden_size, layers = address["hidden_size"], address["num_layers"]
+    ways: tuple[Direction, ...] = ("forward", "backward") if address["bidirectional"] else ("forward",)
+    x = inputs.tensor(inputs.probe.x)
+    starts = [torch.stack([inputs.state((k, way), hidden_size) for way in ways]) for k in range(layers)]
+    whole = _gru(address, tensors, address["input_size"], layers, inputs)
+    whole_output, whole_final = _call(whole, x, torch.cat(starts), inputs.probe)
+
+    places: dict[Place, DirectionTrace] = {}
+    finals: list[Tensor] = []
+    for k, start in enumerate(starts):
+        end = re.compile(rf"_l{k}(?=_reverse$|$)")
+        own = {end.sub("_l0", key): value for key, value in tensors.items() if end.search(key)}
+        layer = _gru(address, own, x.shape[2], 1, inputs)
+        output, final = _call(layer, x, start, inputs.probe)
+        for way, hidden, h0 in zip(ways, output.chunk(len(ways), -1), start, strict=True):
+            suffix = "_l0_reverse" if way == "backward" else "_l0"
+            places[k, way] = _traced(layer, suffix, way, (x, h0, hidden), inputs)
+        finals.append(final)
+        x = output
+    pairs = ((whole_output, x), (whole_final, torch.cat(finals)))
+    largest = max(float((one - other).abs().max()) for one, other in pairs)
+    notes: list[str] = []
+    if inputs.probe.lengths is not None:
+        notes.append("steps past a sequence's end are zero (pack_padded_sequence)")
+    if largest:
+        notes.append(f"the stack run whole and its layers run one by one differ by up to {largest:.3g}")
+    return places, notes
+
+
+def _gru(
+    address: Mapping[str, Any], tensors: dict[str, Tensor], input_size: int, layers: int, inputs: _Inputs
+) -> GRU:
+    import torch
+
+    gru = torch.nn.GRU(
+        input_size,
+        address["hidden_size"],
+        layers,
+        bias=address["bias"],
+        batch_first=True,
+        bidirectional=address["bidirectional"],
+        dtype=inputs.dtype,
+    )
+    gru.load_state_dict(tensors, strict=True)
+    return gru.to(inputs.device).eval()
+
+
+def _call(gru: GRU, x: Tensor, start: Tensor, probe: Probe) -> tuple[Tensor, Tensor]:
+    """Return every step of the top layer, [B, T, D*H], and the final states, [L*D, B, H]."""
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    if probe.lengths is None:
+        output, final = gru(x, start)
+        return output, final
+    lengths = torch.from_numpy(probe.lengths.astype("int64"))
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    output, final = gru(packed, start)
+    padded, _ = pad_packed_sequence(output, batch_first=True, total_length=probe.steps)
+    return padded, final
+
+
+def _run_cell(address: Mapping[str, Any], tensors: dict[str, Tensor], inputs: _Inputs) -> _Run:
+    """Step an nn.GRUCell through time; it knows no lengths, and steps past an end have no meaning."""
+    import torch
+
+    sizes = address["input_size"], address["hidden_size"]
+    cell = torch.nn.GRUCell(*sizes, bias=address["bias"], dtype=inputs.dtype)
+    cell.load_state_dict(tensors, strict=True)
+    cell = cell.to(inputs.device).eval()
+    x, start = inputs.tensor(inputs.probe.x), inputs.state((0, "forward"), sizes[1])
+    state, states = start, []
+    for t in range(inputs.probe.steps):
+        state = cell(x[:, t], state)
+        states.append(state)
+    trace = _traced(cell, "", "forward", (x, start, torch.stack(states, 1)), inputs)
+    return {(0, "forward"): trace}, ["nn.GRUCell, stepped through time"]
+
+
+def _traced(
+    module: Module, suffix: str, way: Direction, run: tuple[Tensor, Tensor, Tensor], inputs: _Inputs
+) -> DirectionTrace:
+    """Return the trace of one direction; its gates are torch's, from its own states, all steps in one batch.
+
+    Args:
+        module: whose parameters they are.
+        suffix: of the parameters' names.
+        way: the direction.
+        run: x [B, T, I], h_0 [B, H] and the hidden states [B, T, H].
+        inputs: what the run was given.
+    """
+    from torch.nn.functional import linear
+
+    x, start, hidden = run
+    previous = inputs.tensor(previous_state(way, _array(hidden), _array(start), inputs.probe.lengths))
+    weight_ih, weight_hh = (getattr(module, f"weight_{part}{suffix}") for part in ("ih", "hh"))
+    bias_ih, bias_hh = (getattr(module, f"bias_{part}{suffix}", None) for part in ("ih", "hh"))
+    # torch stacks reset, update, candidate
+    reset_x, update_x, candidate_x = linear(x, weight_ih, bias_ih).chunk(3, -1)
+    reset_h, update_h, candidate_h = linear(previous, weight_hh, bias_hh).chunk(3, -1)
+    reset = (reset_x + reset_h).sigmoid()
+    update = (update_x + update_h).sigmoid()
+    candidate = (candidate_x + reset * candidate_h).tanh()
+    gates = Gates(_array(update), _array(reset), _array(candidate))
+    return DirectionTrace(_array(x), _array(start), _array(hidden), gates, "replayed")
+
+
+def _array(tensor: Tensor) -> Array:
+    """Return the tensor as numpy has it: bfloat16 as float32."""
+    import torch
+
+    array: Array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
+    return array
