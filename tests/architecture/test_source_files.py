@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import requires
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,10 @@ def _imported_modules(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
             yield node.module
+
+
+def _distribution(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 @pytest.mark.parametrize(("folder", "longest"), LONGEST.items())
@@ -46,12 +50,15 @@ def test_command_line_uses_public_names_only() -> None:
 
 
 def test_library_and_command_line_import_declared_packages_only() -> None:
-    declared = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in requires("grubridge") or []}
-    imported = {
-        module.split(".")[0]
+    declared = {_distribution(re.split(r"[^\w-]", line)[0]) for line in requires("grubridge") or []}
+    providers = packages_distributions()
+    undeclared = {
+        f"{path.relative_to(ROOT)}: {module}"
         for folder in ("grubridge", "cli")
         for path in _sources(folder)
         for module in _imported_modules(path)
+        if (name := module.split(".")[0]) not in OWN | sys.stdlib_module_names
+        and declared.isdisjoint(map(_distribution, providers.get(name, [name])))
     }
 
-    assert imported - declared - set(sys.stdlib_module_names) - OWN == set()
+    assert undeclared == set()
