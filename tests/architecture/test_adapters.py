@@ -17,7 +17,7 @@ FAMILIES = {
 
 
 def _family(module: str) -> str | None:
-    return FAMILIES.get(module.split(".")[2].split("_")[0])
+    return FAMILIES.get(module.split(".")[2].partition("_")[0])
 
 
 @pytest.mark.parametrize("room", ["backends", "formats", "live"])
