@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["nearest", "printable"]
-
 import difflib
+import re
 from collections.abc import Iterable
 
+__all__ = ["natural_order", "nearest", "printable"]
+
 _LONGEST = 120
+_TEXT_AND_NUMBER = re.compile(r"([^0-9]*)([0-9]{0,18})")
 
 
 def printable(name: object, longest: int = _LONGEST) -> str:
@@ -20,3 +22,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ' Did you mean ...?' with the known name closest to `name`, or ''."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def natural_order(name: str) -> tuple[tuple[str, int], ...]:
+    """Return the sort key that puts gru_2 before gru_10."""
+    return tuple((text, int(digits or -1)) for text, digits in _TEXT_AND_NUMBER.findall(name))

@@ -41,7 +41,7 @@ class ZipEntry:
         size: bytes of its content.
         compressed_size: bytes that it takes in the file.
         deflated: whether it is deflated; otherwise it is stored as it is.
-        crc: CRC-32 of its content.
+        crc: CRC-32 of its content; 0 when the writer did not compute it, as torch.save may be told.
     """
 
     name: str
@@ -154,7 +154,7 @@ def read_entry(path: Path, entry: ZipEntry, limit: int) -> bytes:
             data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, entry.size + 1)
         except zlib.error:
             raise _damaged(path, entry) from None
-    if len(data) != entry.size or zlib.crc32(data) != entry.crc:
+    if len(data) != entry.size or entry.crc not in (0, zlib.crc32(data)):
         raise _damaged(path, entry)
     return data
 
@@ -166,7 +166,7 @@ def check_crc(file: FileMap, entry: ZipEntry) -> None:
         CorruptFileError: when it is damaged.
     """
     content = file.view(entry.offset, (entry.size,), np.dtype(np.uint8), entry.name)
-    if zlib.crc32(content.data) != entry.crc:
+    if entry.crc not in (0, zlib.crc32(content.data)):
         raise _damaged(file.path, entry)
 
 
