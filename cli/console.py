@@ -90,7 +90,7 @@ def run_guarded(command: Callable[[], object]) -> NoReturn:
 
 
 def _explain(error: Exception) -> int:
-    from grubridge.errors import GRUBridgeError
+    from grubridge import GRUBridgeError
 
     if isinstance(error, GRUBridgeError):
         tell(f"error: {error}")
