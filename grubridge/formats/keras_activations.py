@@ -12,7 +12,7 @@ from grubridge.errors import UnsupportedFeatureError
 from grubridge.files.text import nearest, printable
 from grubridge.spec import SIGMOID, TANH, Activation, hard_sigmoid
 
-__all__ = ["HELD", "activation", "hinted", "keras_name"]
+__all__ = ["HELD", "activation", "keras_name"]
 
 _KERAS_2_SLOPE = 0.2
 _KERAS_3_SLOPE = 1 / 6
@@ -32,9 +32,6 @@ _BY_NAME: dict[str, Activation] = {
 
 HELD = frozenset(_BY_NAME.values())
 """The activations that a Keras 3 file can name."""
-
-_HINTS = {"hard_sigmoid(0.2)": hard_sigmoid(_KERAS_2_SLOPE), "hard_sigmoid(1/6)": hard_sigmoid(_KERAS_3_SLOPE)}
-"""What a user can say besides the names, where the file does not tell its Keras version."""
 
 
 def activation(stored: object, keras_major: int, where: str) -> Activation:
@@ -65,15 +62,6 @@ def activation(stored: object, keras_major: int, where: str) -> Activation:
         shown = config if kind == "function" else kind
         raise _refusal(f"{module}.{shown}" if module else str(shown), where)
     raise _refusal("something that is not a name", where)
-
-
-def hinted(name: str, keras_major: int, flag: str) -> Activation:
-    """Return the activation that the user named with `flag`.
-
-    Raises:
-        UnsupportedFeatureError: when the name is not known.
-    """
-    return _HINTS.get(name) or _named(name, keras_major, flag)
 
 
 def keras_name(value: Activation) -> str:

@@ -26,7 +26,7 @@ class CellConfig:
         direction: in which it reads.
         class_name: "GRU", "CuDNNGRU" or "GRUCell".
         config: its configuration.
-        group: the path of its weights in a file of Keras 3, from the layer's own group on.
+        group: the path of its weights in a file of Keras 3, below the layer's own.
     """
 
     direction: Direction
@@ -40,6 +40,7 @@ class RecurrentLayer:
     """One GRU layer of a model.
 
     Args:
+        name: its name in the file, unique there.
         path: names of the layers from the model's own level down to this one.
         group: the path of its weights in a file of Keras 3.
         class_name: "GRU", "CuDNNGRU", "RNN" or "Bidirectional".
@@ -50,6 +51,7 @@ class RecurrentLayer:
         masked: whether a mask reaches it.
     """
 
+    name: str
     path: tuple[str, ...]
     group: str
     class_name: str
@@ -58,11 +60,6 @@ class RecurrentLayer:
     cells: tuple[CellConfig, ...]
     stacked: bool
     masked: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its name in the file."""
-        return "/".join(self.path)
 
     @property
     def bidirectional(self) -> bool:
@@ -110,7 +107,7 @@ def recurrent_layer(
     if not cells:
         return f"RNN of {printable(entry_of(config.get('cell'), where)['class_name'])} {printable(path[-1])!r}"
     stacked = kind == "RNN" and config["cell"]["class_name"] == "StackedRNNCells"
-    return RecurrentLayer(path, group, kind, config, config, cells, stacked)
+    return RecurrentLayer("/".join(path), path, group, kind, config, config, cells, stacked)
 
 
 def _bidirectional(config: Config, path: tuple[str, ...], group: str, where: str) -> RecurrentLayer | str:
@@ -125,7 +122,8 @@ def _bidirectional(config: Config, path: tuple[str, ...], group: str, where: str
     if turned or [cell.direction for cell in cells] != ["forward", "backward"]:
         how = " that goes backwards" if turned else ""
         return f"Bidirectional of {printable(forward['class_name'])}{how} {printable(path[-1])!r}"
-    return RecurrentLayer(path, group, "Bidirectional", config, forward["config"], cells, stacked=False)
+    name, wiring = "/".join(path), forward["config"]
+    return RecurrentLayer(name, path, group, "Bidirectional", config, wiring, cells, stacked=False)
 
 
 def _cells(entry: Config, direction: Direction, group: str, where: str) -> Iterator[CellConfig]:

@@ -30,11 +30,15 @@ class Model:
         layers: its GRU layers in the model's order.
         chains: runs of layers, as indices into `layers`, each of which feeds the next and nothing else.
         others: what else is recurrent, e.g. "LSTM 'lstm_1'".
+        other_groups: where, in a file of Keras 3, the weights of those lie.
+        other_names: the layers of the outermost model that they are, or are in.
     """
 
     layers: list[RecurrentLayer] = field(default_factory=list)
     chains: list[tuple[int, ...]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    other_groups: list[str] = field(default_factory=list)
+    other_names: list[str] = field(default_factory=list)
 
 
 def read_model(stored: object, where: str) -> Model:
@@ -106,6 +110,8 @@ class _Walk:
                 return len(self.found.layers) - 1
             if made is not None:
                 self.found.others.append(made)
+                self.found.other_groups.append(group)
+                self.found.other_names.append(path[0])
         return None
 
     def _chains(
