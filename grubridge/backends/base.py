@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from grubridge.errors import BackendError, ProbeError
 from grubridge.spec import Array
 from grubridge.trace import Place, Probe, Trace
 
-__all__ = ["Artifact", "Backend", "choose_device", "initial_state", "layer_output"]
+__all__ = ["Artifact", "Backend", "choose_device", "initial_state", "installed", "layer_output"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,18 @@ def choose_device(wanted: str, offered: Sequence[str]) -> str:
     if wanted not in offered:
         raise BackendError(f"it has no device {wanted!r} here; it offers {', '.join(offered)}")
     return wanted
+
+
+def installed(package: str, *variants: str) -> str:
+    """Return a package's name and version, e.g. "torch 2.13.0", without importing it.
+
+    Args:
+        package: its name.
+        variants: other distributions that bring it, e.g. a build for CUDA.
+    """
+    found = (d for name in (package, *variants) for d in metadata.Distribution.discover(name=name))
+    distribution = next(found, None)
+    return package if distribution is None else f"{package} {distribution.version}"
 
 
 def initial_state(probe: Probe, place: Place, hidden_size: int) -> Array:

@@ -10,7 +10,10 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from grubridge.errors import BackendError
 from grubridge.files.text import printable
 
-__all__ = ["Scopes", "constants_model", "find_node", "opset"]
+__all__ = ["OLDEST_IR_VERSION", "Scopes", "constants_model", "find_node", "opset"]
+
+OLDEST_IR_VERSION = 4
+"""The first whose initializers need not be listed as inputs of the graph."""
 
 Scopes = list[GraphProto]
 """The graph that holds a node, after the graphs around it, outermost first."""
@@ -65,7 +68,8 @@ def constants_model(model: ModelProto, scopes: Scopes, names: Sequence[str]) -> 
                 nodes.append(producers[part])
     outputs = [helper.make_empty_tensor_value_info(name) for name in constant]
     graph = helper.make_graph(nodes, "constants", [], outputs, list(tensors.values()))
-    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version), constant
+    version = max(model.ir_version, OLDEST_IR_VERSION)
+    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=version), constant
 
 
 def _needed(

@@ -15,7 +15,7 @@ from grubridge.files.text import printable
 from grubridge.spec import Array, Direction, Gates
 
 from .onnx_cell import OUTPUTS, functions, gates_model, weights_feed
-from .onnx_constants import constants_model, find_node, opset
+from .onnx_constants import OLDEST_IR_VERSION, constants_model, find_node, opset
 from .onnx_session import open_session
 
 __all__ = ["GRUNode", "open_node"]
@@ -174,7 +174,7 @@ def open_node(model: ModelProto, address: Mapping[str, Any], folder: Path) -> GR
         attributes,
         constants,
         max(version, _OLDEST_OPSET),
-        model.ir_version,
+        max(model.ir_version, OLDEST_IR_VERSION),
         tuple(note for note, holds in {**rewrites, **remarks}.items() if holds),
         any(rewrites.values()),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,7 @@ import numpy as np
 from grubridge.spec import Array
 from grubridge.trace import DirectionTrace, Place, Probe, Trace, previous_state, valid_steps
 
-from .base import Artifact, initial_state, layer_output
+from .base import Artifact, initial_state, installed, layer_output
 
 if TYPE_CHECKING:
     from .onnx_node import GRUNode
@@ -24,10 +22,7 @@ NAME = "onnxruntime"
 
 def version() -> str:
     """Return ONNX Runtime and its version."""
-    try:
-        return f"onnxruntime {installed('onnxruntime')}"
-    except PackageNotFoundError:  # the build for CUDA is a package of its own
-        return f"onnxruntime {installed('onnxruntime-gpu')}"
+    return installed("onnxruntime", "onnxruntime-gpu")
 
 
 def devices() -> tuple[str, ...]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
 from grubridge.spec import Array, Direction, Gates
 from grubridge.trace import DirectionTrace, Place, Probe, Trace, previous_state
 
-from .base import Artifact, initial_state
+from .base import Artifact, initial_state, installed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +29,7 @@ _CELL_KEY = re.compile(r"(weight|bias)_(ih|hh)")
 
 def version() -> str:
     """Return torch and its version."""
-    return f"torch {installed('torch')}"
+    return installed("torch")
 
 
 def devices() -> tuple[str, ...]:

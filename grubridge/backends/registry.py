@@ -50,7 +50,7 @@ def find(name: str) -> BackendEntry:
     """
     if name not in BACKENDS:
         raise BackendError(
-            f"unknown backend {name!r};{nearest(name, BACKENDS)} Known backends: {', '.join(BACKENDS)}"
+            f"unknown backend {name!r}.{nearest(name, BACKENDS)} Known backends: {', '.join(BACKENDS)}"
         )
     return BACKENDS[name]
 

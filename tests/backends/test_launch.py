@@ -1,0 +1,269 @@
+"""A backend in a process of its own: what comes back when it works, crashes, hangs, is broken or missing."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grubridge.backends.base import Artifact, choose_device
+from grubridge.backends.launch import Job, devices, run_job, run_jobs
+from grubridge.backends.registry import BACKENDS, BackendEntry, available, find, native_backend, require
+from grubridge.errors import BackendError, CannotRunError, GRUBridgeError, MissingDependencyError, ProbeError
+from grubridge.trace import DirectionTrace, Probe, Trace
+
+PROBE = Probe(np.arange(24.0).reshape(2, 3, 4), {(0, "backward"): np.full((2, 1), 0.5)}, np.array([3, 1]))
+
+FAKE = """
+import os, sys, time
+import numpy as np
+from grubridge.errors import BackendError, CannotRunError, ProbeError
+from grubridge.spec import Gates
+from grubridge.trace import DirectionTrace, Trace
+
+def version():
+    return "fake 1.0"
+
+def devices():
+    return ("cpu",)
+
+def run(artifact, probe, device):
+    what = artifact.address["do"]
+    if what == "abort":
+        print("frame 1\\nthe last \\x1b[31mwords", file=sys.stderr, flush=True)
+        os.abort()
+    if what == "exit":
+        os._exit(3)
+    if what == "sleep":
+        time.sleep(60)
+    if what == "raise":
+        raise RuntimeError("no such\\n\\ntensor\\x07")
+    if what == "import":
+        import a_module_that_is_not_there
+    if what == "cannot":
+        raise CannotRunError("fake has no float64", reason="no float64")
+    if what == "probe":
+        raise ProbeError("x is too narrow")
+    if what == "environment":
+        notes = (os.getcwd(), artifact.path, os.environ["TF_CPP_MIN_LOG_LEVEL"], *sys.path)
+    else:
+        notes = (what,)
+    start = probe.initial_state[0, "backward"]
+    gates = Gates(probe.x, -probe.x, probe.x / 3)
+    made = DirectionTrace(probe.x, start, probe.x[..., :1] * 2, gates, "replayed")
+    return Trace("fake", version(), device, "float64", True, {(0, "backward"): made}, notes=notes)
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Job]:
+    """Install the backends fake and other, which do what an address says; return how to ask them."""
+    for name in ("fake", "other"):
+        (tmp_path / f"{name}_backend.py").write_text(textwrap.dedent(FAKE), encoding="utf-8")
+        monkeypatch.setitem(BACKENDS, name, BackendEntry(f"{name}_backend", ("fake",), (), "torch"))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def job(what: str, backend: str = "fake", device: str = "cpu") -> Job:
+        return Job(backend, Artifact("model\x1b.fake", "fake", {"do": what}), PROBE, device)
+
+    return job
+
+
+def test_a_trace_comes_back_whole(fake: Callable[[str], Job]) -> None:
+    trace = run_job(fake("work"))
+
+    made = trace.places[0, "backward"]
+    assert (trace.backend, trace.version, trace.device, trace.dtype) == ("fake", "fake 1.0", "cpu", "float64")
+    assert trace.native
+    assert trace.notes == ("work",)
+    assert 0 < trace.seconds < 10
+    assert made.gates is not None
+    assert made.gate_source == "replayed"
+    np.testing.assert_array_equal(made.x, PROBE.x)
+    np.testing.assert_array_equal(made.hidden, PROBE.x[..., :1] * 2)
+    np.testing.assert_array_equal(made.gates.candidate, PROBE.x / 3)
+    np.testing.assert_array_equal(made.initial_state, PROBE.initial_state[0, "backward"])
+
+
+def test_a_trace_without_gates_can_be_saved(tmp_path: Path) -> None:
+    made = DirectionTrace(PROBE.x, np.zeros((2, 1)), PROBE.x[..., :1], None, "observed")
+    saved = Trace(
+        "fake",
+        "1",
+        "cuda",
+        "float16",
+        native=False,
+        places={(3, "forward"): made},
+        seconds=2.5,
+        notes=("a", "b"),
+    )
+    saved.save(tmp_path / "trace.npz")
+    loaded = Trace.load(tmp_path / "trace.npz")
+
+    assert loaded.places[3, "forward"].gates is None
+    assert loaded.places[3, "forward"].gate_source == "observed"
+    assert (loaded.device, loaded.native, loaded.seconds, loaded.notes) == ("cuda", False, 2.5, ("a", "b"))
+    np.testing.assert_array_equal(loaded.places[3, "forward"].hidden, made.hidden)
+
+
+def test_outcomes_keep_their_order_and_backends_run_side_by_side(fake: Callable[..., Job]) -> None:
+    jobs = [
+        fake("one"),
+        fake("raise"),
+        fake("two", "other"),
+        fake("cannot"),
+        fake("three"),
+        fake("probe", "other"),
+    ]
+    one, failed, two, cannot, three, probe = run_jobs(jobs)
+
+    assert [trace.notes for trace in (one, two, three) if isinstance(trace, Trace)] == [
+        ("one",),
+        ("two",),
+        ("three",),
+    ]
+    assert type(failed) is BackendError
+    assert str(failed) == (
+        "model\\x1b.fake: fake failed on it. Its own words:\n  RuntimeError: no such\n  tensor\\x07\n"
+        "Another version of the framework may run it, and --backend leaves a runtime out"
+    )
+    assert isinstance(cannot, CannotRunError)
+    assert (str(cannot), cannot.reason) == (
+        "model\\x1b.fake: fake cannot run it: fake has no float64",
+        "no float64",
+    )
+    assert isinstance(probe, ProbeError)
+    assert str(probe) == "model\\x1b.fake: other cannot take the inputs: x is too narrow"
+
+
+def test_a_crash_is_an_error_with_the_last_words(fake: Callable[[str], Job]) -> None:
+    before, crashed, after = run_jobs([fake("before"), fake("abort"), fake("after")])
+
+    assert isinstance(before, Trace)
+    assert isinstance(crashed, BackendError)
+    assert str(crashed) == (
+        "model\\x1b.fake: fake failed: its process was killed by SIGABRT before it answered; the file may be "
+        "damaged, or memory too small. Its last words:\n  frame 1\n  the last \\x1b[31mwords"
+    )
+    assert isinstance(after, BackendError)
+    assert str(after).endswith("fake did not run it, because its process had ended at an earlier model")
+
+
+def test_a_silent_exit_is_an_error(fake: Callable[[str], Job]) -> None:
+    with pytest.raises(
+        BackendError, match=r"ended with exit code 3 before it answered; .* words:\n  \(none\)"
+    ):
+        run_job(fake("exit"))
+
+
+def test_a_hang_is_ended(fake: Callable[[str], Job]) -> None:
+    started = time.monotonic()
+
+    with pytest.raises(
+        BackendError, match=r"fake failed: it gave no answer within 2 s, so its process was ended"
+    ):
+        run_job(fake("sleep"), timeout=2)
+    assert time.monotonic() - started < 20
+
+
+def test_a_framework_that_cannot_be_imported(fake: Callable[[str], Job]) -> None:
+    with pytest.raises(
+        MissingDependencyError, match="No module named 'a_module_that_is_not_there'"
+    ) as caught:
+        run_job(fake("import"))
+
+    assert caught.value.extra == "torch"
+    assert str(caught.value).endswith("install it again: pip install --force-reinstall 'grubridge[torch]'")
+
+
+def test_a_framework_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    job = Job("pytorch", Artifact("model.pt", "pytorch", {}), PROBE)
+
+    assert not available("pytorch")
+    with pytest.raises(MissingDependencyError) as caught:
+        run_job(job)
+    assert str(caught.value) == (
+        "the backend pytorch needs torch, which this Python has not: pip install 'grubridge[torch]'"
+    )
+    for name in ("tensorflow", "jax"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingDependencyError, match="needs tensorflow or torch or jax, which"):
+        require("keras")
+
+
+def test_an_unknown_backend() -> None:
+    with pytest.raises(BackendError) as caught:
+        find("pytroch")
+    assert str(caught.value) == (
+        "unknown backend 'pytroch'. Did you mean 'pytorch'? Known backends: keras, onnxruntime, pytorch"
+    )
+
+
+def test_the_child_is_set_up(fake: Callable[[str], Job], tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    before = Path.cwd()
+    os.chdir(tmp_path / "here")
+    try:
+        folder, path, log_level, *module_path = run_job(fake("environment")).notes
+    finally:
+        os.chdir(before)
+
+    assert path == str(tmp_path / "here" / "model\x1b.fake")
+    assert folder not in {str(before), str(tmp_path / "here")}
+    assert not Path(folder).exists()
+    assert log_level == "3"
+    assert str(tmp_path) in module_path
+    assert str(tmp_path / "here") not in module_path
+
+
+def test_a_module_in_the_working_folder_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('ran')", encoding="utf-8")
+    code = "from grubridge.backends.launch import devices; print(devices(['pytorch']))"
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "ran" not in done.stdout
+
+
+@pytest.mark.usefixtures("fake")
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKENDS, "other", BackendEntry("not_there", (), (), "torch"))
+    offered = devices(["fake", "other", "pytroch"])
+
+    assert offered["fake"] == ("cpu",)
+    assert isinstance(offered["other"], GRUBridgeError)
+    assert "No module named 'not_there'" in str(offered["other"])
+    assert "Did you mean" in str(offered["pytroch"])
+
+
+def test_choice_of_a_device() -> None:
+    assert choose_device("auto", ("cpu", "cuda")) == "cuda"
+    assert choose_device("auto", ("cpu",)) == "cpu"
+    with pytest.raises(BackendError, match="it has no device 'tpu' here; it offers cpu, cuda"):
+        choose_device("tpu", ("cpu", "cuda"))
+
+
+def test_every_format_has_a_native_backend() -> None:
+    from grubridge.formats.registry import FORMATS
+
+    assert {name: native_backend(name) for name in FORMATS} == {
+        "keras": "keras",
+        "onnx": "onnxruntime",
+        "pytorch": "pytorch",
+        "safetensors": "pytorch",
+    }
