@@ -92,12 +92,3 @@ def test_torch_exported_gru_nodes_that_reset_after_the_product() -> None:
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         assert (attributes["linear_before_reset"], attributes["hidden_size"]) == (1, 16)
     assert not any(prop.value.count("File ") for node in model.graph.node for prop in node.metadata_props)
-
-
-def test_the_wrong_copy_differs_by_the_order_of_its_gates_alone(keras: ModuleType, torch: ModuleType) -> None:
-    source = {k: v.numpy() for k, v in torch.load(SAMPLES / "wrong/source.pt", weights_only=True).items()}
-    copy = keras.saving.load_model(SAMPLES / "wrong/unreordered_gates.keras")
-    kernel, recurrent_kernel, bias = copy.get_layer("gru").get_weights()
-    np.testing.assert_array_equal(kernel, source["gru.weight_ih_l0"].T)
-    np.testing.assert_array_equal(recurrent_kernel, source["gru.weight_hh_l0"].T)
-    np.testing.assert_array_equal(bias, [source["gru.bias_ih_l0"], source["gru.bias_hh_l0"]])
