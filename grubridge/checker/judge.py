@@ -1,0 +1,169 @@
+"""One direction of a trace, held step by step against the equations.
+
+Every step is recomputed in float64 from the runtime's own previous state, so that errors do not add up
+over time: two right runtimes of a chaotic network drift apart and still pass, and a wrong step shows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grubridge.reference.arithmetic import Arithmetic
+from grubridge.reference.equations import Cell
+from grubridge.reference.rounding import Interval, Quantity, deviations, one_step_bounds
+from grubridge.spec import Array, Direction
+from grubridge.trace import previous_state, valid_steps
+
+__all__ = ["Element", "Finding", "Observation", "judge"]
+
+_CHUNK = 2**18  # elements of one array that are worked on at a time
+
+
+@dataclass(frozen=True)
+class Element:
+    """One number of a [B, T, H] array."""
+
+    batch: int
+    time: int
+    unit: int
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a runtime received and returned in one direction; steps in time order.
+
+    Args:
+        x: [B, T, I].
+        start: the state before the first step read, [B, H].
+        received: [B, T, H] by quantity; "hidden" is always there.
+        lengths: [B], or None.
+        direction: of reading.
+        largest: the largest finite number of the runtime's format.
+    """
+
+    x: Array
+    start: Array
+    received: Mapping[Quantity, Array]
+    lengths: Array | None
+    direction: Direction
+    largest: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one quantity of one direction compares with the equations.
+
+    Args:
+        judged: how many elements were judged.
+        lost: how many could not be, because they follow from NaN or infinity, or overflow by themselves.
+        max_abs: largest |error|; infinite where NaN or infinity was received for a finite value.
+        headroom: largest error over bound; above 1 it is no rounding.
+        worst: where that is; None when nothing was judged.
+        first_bad_time: the first step, in the order of reading, with an error above its bound.
+    """
+
+    judged: int
+    lost: int
+    max_abs: float
+    headroom: float
+    worst: Element | None
+    first_bad_time: int | None
+
+
+def judge(cell: Cell, seen: Observation, how: Arithmetic) -> dict[Quantity, Finding]:
+    """Hold `seen` against the equations of `cell`, executed in the arithmetic `how`."""
+    batch, steps, _ = seen.x.shape
+    valid = valid_steps(batch, steps, seen.lengths)
+    hidden = seen.received["hidden"].astype(np.float64)
+    previous: Array = previous_state(seen.direction, hidden, seen.start, seen.lengths)[valid]
+    x: Array = seen.x.astype(np.float64)[valid]
+    received = {quantity: array.astype(np.float64)[valid] for quantity, array in seen.received.items()}
+    places = np.argwhere(valid)
+    known: Array = np.all(np.isfinite(np.concatenate([x, previous], axis=1)), axis=1)
+    hidden_size = hidden.shape[2]
+    tallies = {quantity: _Tally(seen) for quantity in received}
+    width = deviations(len(places), hidden_size)
+    chunk = max(1, _CHUNK // max(hidden_size, x.shape[1]))
+    for first in range(0, len(places), chunk):
+        rows = np.arange(first, min(first + chunk, len(places)))
+        for tally in tallies.values():
+            tally.lost += int((~known[rows]).sum()) * hidden_size
+        rows = rows[known[rows]]
+        seen_rows = {quantity: array[rows] for quantity, array in received.items()}
+        bounds = _bounds(cell, x[rows], previous[rows], seen_rows, how, width)
+        for quantity, tally in tallies.items():
+            tally.add(places[rows], seen_rows[quantity], bounds[quantity])
+    return {quantity: tally.finding() for quantity, tally in tallies.items()}
+
+
+def _bounds(
+    cell: Cell, x: Array, previous: Array, received: Mapping[Quantity, Array], how: Arithmetic, width: float
+) -> dict[Quantity, Interval]:
+    """The bounds of every row; where only the quick bound is exceeded, those of the natural order of sums."""
+    bounds = one_step_bounds(cell, x, previous, how, deviations=width)
+    suspect = np.zeros(len(x), bool)
+    for quantity, array in received.items():
+        interval = bounds[quantity]
+        error = np.abs(array - interval.value)
+        suspect |= ((error > interval.statistical) & (error <= interval.worst)).any(axis=1)
+    if suspect.any():
+        slow = one_step_bounds(cell, x[suspect], previous[suspect], how, deviations=width, in_order=True)
+        for quantity, interval in bounds.items():
+            interval.statistical[suspect] = slow[quantity].statistical
+    return bounds
+
+
+class _Tally:
+    """A finding in the making, over chunks of rows."""
+
+    def __init__(self, seen: Observation) -> None:
+        self._seen = seen
+        self.lost = 0
+        self._judged = 0
+        self._max_abs = self._headroom = 0.0
+        self._worst: Element | None = None
+        self._first_bad: tuple[int, int] | None = None
+
+    def add(self, places: Array, received: Array, expected: Interval) -> None:
+        """Take in rows: (batch, time) of each, [N, 2]; received [N, H]; expected [N, H]."""
+        finite = np.isfinite(expected.value) & (np.abs(expected.value) < self._seen.largest / 2)
+        self.lost += int((~finite).sum())
+        judged = finite & np.isfinite(expected.statistical)  # an infinite bound: at a jump of the activation
+        if not judged.any():
+            return
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = np.abs(received - expected.value)
+            error[np.isnan(error)] = np.inf
+            headroom = np.where(error > 0, error / expected.statistical, 0)
+        headroom[~judged] = -1
+        self._judged += int(judged.sum())
+        self._max_abs = max(self._max_abs, float(error[judged].max()))
+        row, unit = np.unravel_index(int(headroom.argmax()), headroom.shape)
+        if self._worst is None or headroom[row, unit] > self._headroom:
+            self._headroom = float(headroom[row, unit])
+            self._worst = Element(int(places[row, 0]), int(places[row, 1]), int(unit))
+        for batch, time in places[(headroom > 1).any(axis=1)]:
+            found = self._reading_order(int(batch), int(time)), int(time)
+            self._first_bad = found if self._first_bad is None else min(self._first_bad, found)
+
+    def _reading_order(self, batch: int, time: int) -> int:
+        """How many steps of the sequence were read before this one."""
+        if self._seen.direction == "forward":
+            return time
+        lengths: Any = self._seen.lengths
+        last = (self._seen.x.shape[1] if lengths is None else int(lengths[batch])) - 1
+        return last - time
+
+    def finding(self) -> Finding:
+        return Finding(
+            self._judged,
+            self.lost,
+            self._max_abs,
+            self._headroom,
+            self._worst,
+            None if self._first_bad is None else self._first_bad[1],
+        )

@@ -1,0 +1,143 @@
+"""The inputs of a check: random ones that show every mistake, or the user's own."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from grubridge.errors import ProbeError
+from grubridge.files.opening import check_openable, shown
+from grubridge.spec import Array, GRUSpec
+from grubridge.trace import Place, Probe
+
+__all__ = ["probe_from_file", "random_probe"]
+
+_TINIEST = 2.0**-9  # smaller inputs are made zero: what is left is exact in float16 and bfloat16 at once
+
+
+def random_probe(
+    specs: Sequence[GRUSpec], *, seed: int, batch: int, steps: int, lengths: Sequence[int] | None = None
+) -> Probe:
+    """Return random inputs for specs of one shape.
+
+    The initial state is not zero, because a runtime that drops it, or reads a backward layer from the wrong
+    end, would not show otherwise; sequences have unequal lengths for the same reason. A place where a spec
+    has a learned initial state is given none.
+
+    Args:
+        specs: what will run; the inputs are exact in the dtypes of all of them.
+        seed: of the random numbers.
+        batch: B.
+        steps: T.
+        lengths: of each sequence; None for unequal ones, the longest `steps`.
+
+    Raises:
+        ProbeError: when there are not `batch` lengths from 1 to `steps`.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((batch, steps, specs[0].input_size))
+    states = {
+        (index, name): rng.uniform(-1, 1, (batch, direction.hidden_size))
+        for index, name, direction in specs[0].directions()
+        if not _learned(specs, (index, name))
+    }
+    if lengths is None:
+        shortest = (steps + 2) // 3
+        chosen = rng.permutation(np.linspace(steps, shortest, batch).round().astype(np.int64))
+    else:
+        chosen = np.asarray(lengths, np.int64)
+    return Probe(
+        _exact_in_all(x, specs),
+        {place: _exact_in_all(state, specs) for place, state in states.items()},
+        None if (chosen == steps).all() and chosen.shape == (batch,) else chosen,
+        f"random, seed {seed}",
+    )
+
+
+def probe_from_file(path: Path, specs: Sequence[GRUSpec]) -> Probe:
+    """Read inputs from a file.
+
+    Args:
+        path: an .npy file of x [B, T, I], or an .npz file of x and, if wanted, lengths [B] and initial_state
+            [L*D, B, H] (layer by layer, forward first; all hidden sizes alike).
+        specs: what will run; numbers are rounded to the narrowest of their dtypes.
+
+    Raises:
+        ProbeError: when the file cannot be read, or its arrays do not fit the model.
+    """
+    arrays = _arrays(path)
+    try:
+        return _probe(arrays, specs, path)
+    except ProbeError as error:
+        raise ProbeError(f"{shown(path)}: {error}") from error
+
+
+def _probe(arrays: dict[str, Array], specs: Sequence[GRUSpec], path: Path) -> Probe:
+    unknown = sorted(arrays.keys() - {"x", "lengths", "initial_state"})
+    if "x" not in arrays or unknown:
+        raise ProbeError(
+            f"it must hold x and may hold lengths and initial_state; it holds {', '.join(sorted(arrays))}"
+        )
+    x = arrays["x"]
+    input_size = specs[0].input_size
+    if x.ndim != 3 or x.shape[2] != input_size or x.dtype.kind not in "fiu":
+        raise ProbeError(f"x must be [batch, time, {input_size}] numbers; received {x.dtype} {list(x.shape)}")
+    places = [(index, name) for index, name, _ in specs[0].directions()]
+    states: dict[Place, Array] = {}
+    if "initial_state" in arrays:
+        if any(_learned(specs, place) for place in places):
+            raise ProbeError("initial_state was given, but the model carries a learned one of its own")
+        states = _states(arrays["initial_state"], specs[0], places, len(x))
+    lengths = arrays.get("lengths")
+    return Probe(
+        _exact_in_all(x, specs, tiniest=0),
+        {place: _exact_in_all(state, specs, tiniest=0) for place, state in states.items()},
+        lengths,
+        path.name,
+    )
+
+
+def _states(stacked: Array, spec: GRUSpec, places: Sequence[Place], batch: int) -> dict[Place, Array]:
+    sizes = {layer.hidden_size for layer in spec.layers}
+    if len(sizes) > 1:
+        raise ProbeError("initial_state cannot be one array for layers of different hidden sizes")
+    expected = (len(places), batch, sizes.pop())
+    if stacked.shape != expected or stacked.dtype.kind not in "fiu":
+        raise ProbeError(
+            f"initial_state must be {list(expected)} numbers (layer by layer, forward first); "
+            f"received {stacked.dtype} {list(stacked.shape)}"
+        )
+    return dict(zip(places, stacked, strict=True))
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    check_openable(path)
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"x": loaded}
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ProbeError(
+            f"{shown(path)}: this is not an .npy or .npz file of numbers ({error}); "
+            "write one with numpy.savez(path, x=x)"
+        ) from error
+
+
+def _learned(specs: Sequence[GRUSpec], place: Place) -> bool:
+    index, name = place
+    directions = (getattr(spec.layers[index], name) for spec in specs)
+    return any(direction.initial_state is not None for direction in directions)
+
+
+def _exact_in_all(values: Array, specs: Sequence[GRUSpec], tiniest: float = _TINIEST) -> Array:
+    """Round to every dtype in turn, so that each runtime receives the same numbers; float64."""
+    rounded: Array = values.astype(np.float64)
+    for spec in specs:
+        rounded = rounded.astype(spec.dtype).astype(np.float64)
+    rounded[np.abs(rounded) < tiniest] = 0
+    return rounded

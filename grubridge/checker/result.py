@@ -1,0 +1,207 @@
+"""What a check found, as plain values: `report` makes text and JSON of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from grubridge.reference.rounding import Quantity
+from grubridge.spec import Direction
+from grubridge.trace import GateSource
+
+from .judge import Element
+from .verdict import Verdict
+
+__all__ = [
+    "Cause",
+    "CheckReport",
+    "CheckedArtifact",
+    "CheckedProbe",
+    "Comparison",
+    "Drift",
+    "Edge",
+    "Run",
+    "Side",
+]
+
+Edge = Literal["read", "write", "end-to-end"]
+"""read: a file as its own runtime runs it, against the equations of the spec that was read from it.
+write: the equations of a spec, against a file that was made of it. end-to-end: two files, each as its own
+runtime runs it; the second is held against the equations of the first."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison.
+
+    Args:
+        artifact: label of the file.
+        backend: where it ran; None for the equations of the spec that was read from it.
+    """
+
+    artifact: str
+    backend: str | None
+
+    def __str__(self) -> str:
+        return (
+            f"equations of {self.artifact}" if self.backend is None else f"{self.artifact} on {self.backend}"
+        )
+
+
+@dataclass(frozen=True)
+class CheckedArtifact:
+    """One stack of one file.
+
+    Args:
+        label: what the report calls it: the path, with the stack where that is needed.
+        path: the file.
+        format: e.g. "keras".
+        stack: the stack's name in the file.
+        dtype: of the weights.
+        sha256: of the file; None when it is too large to hash in the time of a check.
+    """
+
+    label: str
+    path: str
+    format: str
+    stack: str
+    dtype: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution.
+
+    Args:
+        artifact: label of what ran.
+        backend: the runtime.
+        version: its version.
+        device: e.g. "cpu".
+        dtype: of weights and states in the run.
+        native: whether the runtime opened the file with its own loader.
+        seconds: wall time of loading and running.
+        notes: what a reader should know.
+        gates: how they were obtained: "observed", "replayed" or "reference"; None when the run has none.
+    """
+
+    artifact: str
+    backend: str
+    version: str
+    device: str
+    dtype: str
+    native: bool
+    seconds: float
+    notes: tuple[str, ...]
+    gates: GateSource | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One quantity of one layer and direction, over one edge.
+
+    Args:
+        edge: which.
+        left: one side.
+        right: the other.
+        layer: index of the layer.
+        direction: of reading.
+        quantity: the hidden state or a gate.
+        verdict: EQUIVALENT where every judged error is within its bound.
+        max_abs: largest |error|; infinite where a runtime returned NaN for a finite value; None when
+            nothing was judged.
+        headroom: largest error over bound, at most 1 when EQUIVALENT; None when nothing was judged.
+        worst: where that is.
+        first_bad_time: the first step, in the order of reading, with an error above its bound.
+        reason: why it is INCONCLUSIVE.
+    """
+
+    edge: Edge
+    left: Side
+    right: Side
+    layer: int
+    direction: Direction
+    quantity: Quantity
+    verdict: Verdict
+    max_abs: float | None = None
+    headroom: float | None = None
+    worst: Element | None = None
+    first_bad_time: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a check did not end in EQUIVALENT.
+
+    Args:
+        cause: in a few words, e.g. "precision".
+        detail: in a sentence.
+        edits: what would have to change for the difference to vanish.
+    """
+
+    cause: str
+    detail: str
+    edits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far two free-running executions came apart. Never judged: a chaotic network parts from itself."""
+
+    left: Side
+    right: Side
+    max_abs: float
+    layer: int
+    direction: Direction
+    time: int
+
+
+@dataclass(frozen=True)
+class CheckedProbe:
+    """The inputs.
+
+    Args:
+        origin: "random, seed 0" or a file.
+        batch: B.
+        steps: T.
+        lengths: of every sequence; None when all are T long.
+        initial_state: "given", "learned" (the model's own) or "zero".
+    """
+
+    origin: str
+    batch: int
+    steps: int
+    lengths: tuple[int, ...] | None
+    initial_state: Literal["given", "learned", "zero"]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The result of a check. Compare `verdict`; a report has no truth value either.
+
+    Args:
+        verdict: of everything together.
+        artifacts: what was checked.
+        runs: what ran.
+        comparisons: what was compared.
+        diagnosis: why it is not EQUIVALENT.
+        drift: of free-running pairs, for information.
+        probe: the inputs; None when nothing was run.
+        environment: versions of grubridge, Python and numpy, and the platform.
+        left_out: runtimes that had no part, and why.
+    """
+
+    verdict: Verdict
+    artifacts: tuple[CheckedArtifact, ...]
+    runs: tuple[Run, ...]
+    comparisons: tuple[Comparison, ...]
+    diagnosis: tuple[Cause, ...]
+    drift: tuple[Drift, ...]
+    probe: CheckedProbe | None
+    environment: Mapping[str, str]
+    left_out: Mapping[str, str]
+
+    def __bool__(self) -> bool:
+        return bool(self.verdict)  # raises, and says what to write instead

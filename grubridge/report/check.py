@@ -1,0 +1,247 @@
+"""A check: what ran, how far each quantity is from the equations, and the verdict, which is the last line."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from grubridge.checker.result import CheckedProbe, CheckReport, Comparison, Drift, Edge, Side
+from grubridge.checker.verdict import Verdict
+from grubridge.files.text import printable
+from grubridge.reference.rounding import QUANTITIES, Quantity
+
+__all__ = ["render", "to_json"]
+
+_WIDTH = 60
+_DETAILED = 4
+"""Up to so many edges, every quantity has a line of its own; beyond, only the hidden state."""
+_NAMES: dict[Quantity, str] = {
+    "hidden": "hidden state",
+    "update": "update gate",
+    "reset": "reset gate",
+    "candidate": "candidate",
+}
+_BOUND = (
+    "The bound is what rounding can do in one step from the run's own previous state; honest rounding exceeds "
+    "it in one check of a billion."
+)
+_REPLAYED = "Gates are replayed: the runtime's own operators, on its own states."
+
+_EdgeKey = tuple[Edge, Side, Side]
+_Edges = dict[_EdgeKey, list[Comparison]]
+_Letters = dict[str, str]
+"""What the text calls each artifact, by label: A, B, ..."""
+
+
+def render(report: CheckReport) -> str:
+    """Return the text of a check, ASCII but for names that the user chose; the verdict is the last line."""
+    edges = _edges(report.comparisons)
+    letters = _letters(report)
+    lines = list(_legend(report, letters))
+    if report.probe is not None:
+        lines.append(_inputs(report.probe))
+    lines.append("")
+    for key, found in edges.items():
+        lines += _edge(key, found, letters, detailed=len(edges) <= _DETAILED)
+        lines += _place(found)
+    if edges:
+        lines.append("")
+        replayed = any(run.gates == "replayed" for run in report.runs)
+        lines += textwrap.wrap(f"{_BOUND} {_REPLAYED if replayed else ''}", _WIDTH)
+    lines += _wrapped("drift, never judged", [_drift(report.drift, letters)] if report.drift else [])
+    lines += _wrapped("left out", (f"{name}: {reason}" for name, reason in report.left_out.items()))
+    lines += _wrapped("why", (f"{one.cause}: {one.detail}" for one in report.diagnosis))
+    return "\n".join([*lines, _verdict(report, edges, letters)]) + "\n"
+
+
+def to_json(report: CheckReport) -> dict[str, Any]:
+    """Return a check as JSON values; what is not a finite number is null."""
+    return {
+        "verdict": report.verdict.value,
+        "artifacts": [
+            {"path": one.path, "format": one.format, "stack": one.stack, "sha256": one.sha256}
+            for one in report.artifacts
+        ],
+        "runs": [
+            {
+                "artifact": run.artifact,
+                "backend": run.backend,
+                "version": run.version,
+                "device": run.device,
+                "dtype": run.dtype,
+                "native": run.native,
+                "seconds": round(run.seconds, 3),
+            }
+            for run in report.runs
+        ],
+        "comparisons": [_comparison(one) for one in report.comparisons],
+        "diagnosis": [
+            {"cause": one.cause, "detail": one.detail, "edits": list(one.edits)} for one in report.diagnosis
+        ],
+        "sensitivity": None,
+        "drift": [
+            {
+                "left": str(one.left),
+                "right": str(one.right),
+                "max_abs": _finite(one.max_abs),
+                "layer": one.layer,
+                "direction": one.direction,
+                "time": one.time,
+            }
+            for one in report.drift
+        ],
+        "probe": _probe(report),
+        "environment": {**report.environment, "left_out": dict(report.left_out)},
+    }
+
+
+def _edges(comparisons: Sequence[Comparison]) -> _Edges:
+    """The comparisons by edge and sides, in order."""
+    found: _Edges = {}
+    for one in comparisons:
+        found.setdefault((one.edge, one.left, one.right), []).append(one)
+    return found
+
+
+def _letters(report: CheckReport) -> _Letters:
+    labels = [one.label for one in report.artifacts] + [run.artifact for run in report.runs]
+    return {label: _letter(index) for index, label in enumerate(dict.fromkeys(labels))}
+
+
+def _letter(index: int) -> str:
+    """A to Z, then A1 to Z1, ..."""
+    return chr(ord("A") + index % 26) + (str(index // 26) if index >= 26 else "")
+
+
+def _legend(report: CheckReport, letters: _Letters) -> Iterator[str]:
+    """What each letter stands for, and where it ran."""
+    ran = {run.artifact: run for run in report.runs if run.backend != "reference"}
+    dtypes = {one.label: one.dtype for one in report.artifacts}
+    for label, letter in letters.items():
+        run = ran.get(label)
+        if run is None:
+            yield f"{letter}  {label} ({dtypes[label]}), not run"
+            continue
+        yield f"{letter}  {label} ({run.dtype}), {run.version}, {run.device}"
+        if not run.native:
+            yield from _wrapped("   note", map(printable, run.notes or ("rebuilt from the file's arrays",)))
+
+
+def _inputs(probe: CheckedProbe) -> str:
+    steps = (
+        f"{probe.steps} steps each"
+        if probe.lengths is None
+        else f"{', '.join(map(str, probe.lengths))} steps"
+    )
+    start = {"given": "", "learned": ", the model's own initial state", "zero": ", initial state zero"}
+    return f"inputs: {printable(probe.origin)}; {probe.batch} sequences, {steps}{start[probe.initial_state]}"
+
+
+def _edge(key: _EdgeKey, found: Sequence[Comparison], letters: _Letters, *, detailed: bool) -> Iterator[str]:
+    """A heading, and a line per quantity."""
+    edge, left, right = key
+    yield f"{edge}: {_side(left, letters)} against {_side(right, letters)}"
+    for quantity in QUANTITIES if detailed else QUANTITIES[:1]:
+        ones = [one for one in found if one.quantity == quantity]
+        if ones:
+            yield f"  {_NAMES[quantity]:<12}  {_measure(ones)}"
+
+
+def _side(side: Side, letters: _Letters) -> str:
+    letter = letters[side.artifact]
+    return f"the equations of {letter}" if side.backend is None else f"{letter} on {side.backend}"
+
+
+def _measure(ones: Sequence[Comparison]) -> str:
+    """The errors of one quantity over all layers and directions."""
+    judged = [
+        (one.max_abs, one.headroom) for one in ones if one.max_abs is not None and one.headroom is not None
+    ]
+    if not judged:
+        return "not judged"
+    largest, headroom = (max(column) for column in zip(*judged, strict=True))
+    if headroom <= 1:
+        return f"max |error| {largest:.1e}, {headroom:.2f} of the bound"
+    return f"max |error| {largest:.1e}, {headroom:.2g} times the bound"
+
+
+def _place(found: Sequence[Comparison]) -> Iterator[str]:
+    """Where a difference begins, and where it is largest: in the first layer that shows one."""
+    wrong = [one for one in found if one.verdict is Verdict.DIFFERENT]
+    if wrong and wrong[0].worst is not None:
+        first, worst = wrong[0], wrong[0].worst
+        where = f"layer {first.layer} {first.direction}, {_NAMES[first.quantity]}"
+        yield f"  DIFFERENT from step {first.first_bad_time} on: {where};"
+        yield f"  most at step {worst.time}, sequence {worst.batch}, unit {worst.unit}"
+
+
+def _drift(drifts: Sequence[Drift], letters: _Letters) -> str:
+    most = max(drifts, key=lambda one: one.max_abs)
+    sides = f"{_side(most.left, letters)} and {_side(most.right, letters)}"
+    return f"running free, {sides} come up to {most.max_abs:.1e} apart"
+
+
+def _wrapped(heading: str, entries: Iterable[str]) -> list[str]:
+    """Entries under a heading, wrapped; line breaks of an entry are kept."""
+    return [
+        line
+        for entry in entries
+        for part in f"{heading}: {entry}".splitlines()
+        for line in textwrap.wrap(part, _WIDTH, subsequent_indent="  ", break_long_words=False)
+    ]
+
+
+def _verdict(report: CheckReport, edges: _Edges, letters: _Letters) -> str:
+    largest = max((one.headroom for one in report.comparisons if one.headroom is not None), default=0.0)
+    if report.verdict is Verdict.EQUIVALENT:
+        gates = any(one.quantity != "hidden" for one in report.comparisons)
+        what = "hidden states and gates" if gates else "hidden states"
+        return f"EQUIVALENT: {what} agree, within {largest:.2f} of the bound"
+    if report.verdict is Verdict.INCONCLUSIVE:
+        return "INCONCLUSIVE: not everything could be run and judged"
+    wrong = [key for key, found in edges.items() if any(one.verdict is Verdict.DIFFERENT for one in found)]
+    if not wrong:
+        return "DIFFERENT: these GRUs are not of one shape"
+    edge, left, right = wrong[0]
+    blame = {
+        "read": f"{_side(left, letters)} is not what was read from the file",
+        "write": f"{_side(right, letters)} is not the function of {letters[left.artifact]}",
+        "end-to-end": f"{letters[right.artifact]} is not the function of {letters[left.artifact]}",
+    }
+    return f"DIFFERENT: {blame[edge]}; up to {largest:.2g} times the bound"
+
+
+def _comparison(one: Comparison) -> dict[str, Any]:
+    worst = one.worst
+    return {
+        "edge": one.edge,
+        "left": str(one.left),
+        "right": str(one.right),
+        "layer": one.layer,
+        "direction": one.direction,
+        "quantity": one.quantity,
+        "verdict": one.verdict.value,
+        "max_abs": _finite(one.max_abs),
+        "headroom": _finite(one.headroom),
+        "worst": worst and {"batch": worst.batch, "time": worst.time, "unit": worst.unit},
+        "first_bad_time": one.first_bad_time,
+    }
+
+
+def _probe(report: CheckReport) -> dict[str, Any] | None:
+    probe = report.probe
+    if probe is None:
+        return None
+    return {
+        "origin": probe.origin,
+        "batch": probe.batch,
+        "steps": probe.steps,
+        "lengths": probe.lengths and list(probe.lengths),
+        "initial_state": probe.initial_state,
+    }
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
