@@ -10,7 +10,6 @@ import mmap
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import local
 from typing import TypeVar
@@ -21,7 +20,7 @@ from grubridge.spec import Array, Fused
 
 from .crc import combine
 
-__all__ = ["Segment", "all_finite", "equal_bits", "write_segments"]
+__all__ = ["Segment", "all_finite", "equal_bits", "write_at", "write_segments"]
 
 _STRIP = 4 << 20
 _THREADS = 2
@@ -41,6 +40,14 @@ class Segment:
 
     offset: int
     data: Fused
+
+
+def write_at(file: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all of `data` at `offset` of the file of descriptor `file`."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view, offset = view[written:], offset + written
 
 
 def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = False) -> list[int]:
@@ -68,13 +75,11 @@ def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = 
         data.copy_rows(start, stop, strip)
         offset, view = segments[index].offset + start * row, block[:size].data
         checksum = zlib.crc32(view) if checksums else 0
-        while view:
-            written = os.pwrite(file, view, offset)
-            view, offset = view[written:], offset + written
+        write_at(file, view, offset)
         return index, checksum, size
 
     sums = [0] * len(segments)
-    for index, checksum, size in _in_threads(write, jobs):
+    for index, checksum, size in _in_threads(write, jobs, sum(segment.data.nbytes for segment in segments)):
         if checksums:
             sums[index] = combine(sums[index], checksum, size)
     return sums if checksums else []
@@ -103,7 +108,7 @@ def equal_bits(left: Array, right: Array) -> bool:
         other.copy_rows(start, stop, b)
         return np.array_equal(a.view(unsigned), b.view(unsigned))
 
-    return all(_in_threads(same, list(_strips(one))))
+    return all(_in_threads(same, list(_strips(one)), left.nbytes))
 
 
 def all_finite(array: Array) -> bool:
@@ -117,7 +122,7 @@ def all_finite(array: Array) -> bool:
             total = strip.sum(dtype=np.float64 if array.itemsize == 8 else np.float32)
         return bool(np.isfinite(total) or np.isfinite(strip.astype(np.float64)).all())
 
-    return all(_in_threads(finite, list(_strips(whole))))
+    return all(_in_threads(finite, list(_strips(whole)), array.nbytes))
 
 
 def _strips(data: Fused) -> Iterator[tuple[int, int]]:
@@ -129,11 +134,13 @@ def _strips(data: Fused) -> Iterator[tuple[int, int]]:
     return ((start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def _in_threads(function: Callable[[Item], Result], items: list[Item]) -> Iterator[Result]:
-    """Apply `function` to every item, results in order; a single item is not worth a thread."""
-    if len(items) < 2:
+def _in_threads(function: Callable[[Item], Result], items: list[Item], size: int) -> Iterator[Result]:
+    """Apply `function` to every item, results in order; few bytes are not worth a thread."""
+    if size <= _STRIP:
         yield from map(function, items)
         return
+    from concurrent.futures import ThreadPoolExecutor  # 4 ms, which a small model need not pay
+
     with ThreadPoolExecutor(_THREADS) as pool:
         yield from pool.map(function, items)
 

@@ -6,10 +6,11 @@ entries can be streamed to their places in any order. Layout: PKWARE APPNOTE 6.3
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from dataclasses import dataclass
+
+from .strips import write_at
 
 __all__ = ["ZipWriter"]
 
@@ -88,7 +89,7 @@ class ZipWriter:
 
     def put(self, name: str, data: bytes, align: int = 1) -> None:
         """Write the whole entry `name`."""
-        _write(self._file, data, self.reserve(name, len(data), align))
+        write_at(self._file, data, self.reserve(name, len(data), align))
         self.set_crc(name, zlib.crc32(data))
 
     def set_crc(self, name: str, crc: int) -> None:
@@ -98,9 +99,9 @@ class ZipWriter:
     def finish(self) -> None:
         """Write the headers and the directory."""
         for entry in self._entries.values():
-            _write(self._file, entry.local_header(), entry.header_offset)
+            write_at(self._file, entry.local_header(), entry.header_offset)
         directory = b"".join(entry.directory_record() for entry in self._entries.values())
-        _write(self._file, directory + self._end_records(len(directory)), self._end)
+        write_at(self._file, directory + self._end_records(len(directory)), self._end)
 
     def _end_records(self, directory_size: int) -> bytes:
         count, start = len(self._entries), self._end
@@ -111,10 +112,3 @@ class ZipWriter:
             records += struct.pack("<4sIQI", b"PK\6\7", 0, start + directory_size, 1)
         count, start = min(count, _LARGEST_16), min(start, _LARGEST_32)
         return records + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, count, count, directory_size, start, 0)
-
-
-def _write(file: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file, view, offset)
-        view, offset = view[written:], offset + written

@@ -17,7 +17,7 @@ from typing import Any
 from grubridge.errors import CorruptFileError
 from grubridge.files.json_data import parse_json
 from grubridge.files.opening import FileMap, check_budget, open_for_writing, shown
-from grubridge.files.strips import Segment, write_segments
+from grubridge.files.strips import Segment, write_at, write_segments
 from grubridge.files.text import printable
 from grubridge.spec import GRUSpec, Layout, numpy_dtype
 
@@ -153,7 +153,7 @@ def write(
     start = _LENGTH + len(text)
     file = open_for_writing(path)
     try:
-        os.pwrite(file, len(text).to_bytes(_LENGTH, "little") + text, 0)
+        write_at(file, len(text).to_bytes(_LENGTH, "little") + text, 0)
         tensors = planned.tensors.values()
         write_segments(
             file, [Segment(start + offset, tensor) for offset, tensor in zip(offsets, tensors, strict=True)]

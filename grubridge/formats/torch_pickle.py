@@ -94,7 +94,7 @@ def load(data: bytes, where: str) -> object:
         raise UnsafeFileError(
             f"{where}: its pickle asks for {printable(error)}, which belongs to no state dict: a whole model "
             "or other objects were saved, and loading them would run code from the file, which grubridge "
-            "never does. If you trust the file, save the weights alone: "
+            "never does. If the model is your own, save its weights alone: "
             "model = torch.load('model.pt', weights_only=False); torch.save(model.state_dict(), 'weights.pt')"
         ) from None
 
