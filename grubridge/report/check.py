@@ -24,8 +24,8 @@ _NAMES: dict[Quantity, str] = {
     "candidate": "candidate",
 }
 _BOUND = (
-    "The bound is what rounding can do in one step from the run's own previous state; honest rounding exceeds "
-    "it in one check of a billion."
+    "The bound is what rounding can do in one step from the run's own previous state; honest rounding "
+    "exceeds it in one check of a billion."
 )
 _REPLAYED = "Gates are replayed: the runtime's own operators, on its own states."
 
