@@ -10,7 +10,8 @@ import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from grubridge.spec import Fused
 
 from .crc import combine
 from .strips import Segment, write_segments
+
+if TYPE_CHECKING:
+    import h5py
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 __all__ = ["Hdf5Plan", "Hdf5Writer"]
 
@@ -53,7 +58,7 @@ class _SparseFile(io.RawIOBase):
         self.size = self._position if size is None else size
         return self.size
 
-    def write(self, data: Any, /) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         view = memoryview(data).cast("B")
         for at, start, stop in _pieces(self._position, len(view)):
             page = self.pages.setdefault(at // _PAGE, bytearray(_PAGE))
@@ -62,7 +67,7 @@ class _SparseFile(io.RawIOBase):
         self.size = max(self.size, self._position)
         return len(view)
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer).cast("B")
         length = max(0, min(len(view), self.size - self._position))
         for at, start, stop in _pieces(self._position, length):
@@ -80,7 +85,7 @@ class _SparseFile(io.RawIOBase):
 def _pieces(position: int, length: int) -> list[tuple[int, int, int]]:
     """Cut a range of the file at page borders: (position in the file, start and stop in the data)."""
     borders = [0, *range(_PAGE - position % _PAGE, length, _PAGE), length]
-    return [(position + start, start, stop) for start, stop in zip(borders, borders[1:], strict=False)]
+    return [(position + start, start, stop) for start, stop in pairwise(borders)]
 
 
 @dataclass(frozen=True)
@@ -178,5 +183,5 @@ class Hdf5Writer:
         self._file.close()
         return Hdf5Plan(self._memory.size, self._memory, self._arrays)
 
-    def _group(self, path: str) -> Any:
+    def _group(self, path: str) -> h5py.Group:
         return self._file.require_group(path) if path else self._file

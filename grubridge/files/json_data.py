@@ -17,7 +17,7 @@ LARGEST_JSON = 16 << 20
 _DEEPEST = 200
 
 
-def parse_json(content: bytes | str, where: str) -> Any:
+def parse_json(content: bytes | str, where: str) -> object:
     """Return what the JSON text `content` says.
 
     Args:
@@ -59,13 +59,13 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
-def _check_depth(parsed: Any, where: str) -> None:
+def _check_depth(parsed: object, where: str) -> None:
     level, depth = [parsed], 0
     while level:
         depth += 1
         if depth > _DEEPEST:
             raise _too_deep(where)
-        inner: list[Any] = []
+        inner: list[object] = []
         for value in level:
             if isinstance(value, dict):
                 inner.extend(value.values())
@@ -76,6 +76,6 @@ def _check_depth(parsed: Any, where: str) -> None:
 
 def _too_deep(where: str) -> UnsafeFileError:
     return UnsafeFileError(
-        f"{where}: JSON nested more than {_DEEPEST} levels deep; a real model does not need that: the file is "
-        "damaged or hostile"
+        f"{where}: JSON nested more than {_DEEPEST} levels deep; a real model does not need that: the file "
+        "is damaged or hostile"
     )

@@ -1,7 +1,7 @@
 """What Keras weights without a configuration do not say: taken from the user, or assumed and noted.
 
-Defaults of keras.layers.GRU, by version: until 2.2 and in tf.keras's GRU of TensorFlow 1, recurrent_activation
-is hard_sigmoid and reset_after is False; from 2.3 on, sigmoid and True. `activation` always was tanh.
+Defaults of keras.layers.GRU, by version: until 2.2 and in the GRU of TensorFlow 1, recurrent_activation is
+hard_sigmoid and reset_after is False; from 2.3 on, sigmoid and True. `activation` always was tanh.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _is_old(version: str, *, v2_layer: bool = False) -> bool:
 
 
 def _notes(layer: BareLayer, cells: list[dict[str, Any]], hints: ReadHints, version: str) -> Iterable[str]:
-    writer = f"keras {version}" if version else "keras"
+    writer = f"Keras {version or _LATEST}"
     assumed = {
         "activation": "--activation",
         "recurrent_activation": "--recurrent-activation",
@@ -121,14 +121,14 @@ def _notes(layer: BareLayer, cells: list[dict[str, Any]], hints: ReadHints, vers
     if named:
         values = " and ".join(f"{key}={cells[0][key]}" for key in named)
         flags = " and ".join(assumed[key] for key in named)
-        yield f"weights alone do not say activations: assumed {values}, the default of {writer}; or say {flags}"
+        yield f"weights alone do not say activations: assumed {values}, as in {writer}; or say {flags}"
     if any(form.reset_after is None for form in layer.forms) and hints.reset_after is None:
         value = cells[0]["reset_after"]
-        yield f"there is no bias to show reset_after: assumed {value}, the default of {writer}; or say --reset-after"
+        yield f"no bias shows reset_after: assumed {value}, as in {writer}; or say --reset-after"
     if not version and any("hard_sigmoid" in cell.values() for cell in cells):
         yield (
-            "hard_sigmoid is read as Keras 3's, x/6 + 0.5, for the file does not tell its version; Keras 2's is "
-            f"{_KERAS_2_HARD_SIGMOID!r}"
+            "hard_sigmoid is read as Keras 3's, x/6 + 0.5, for the file does not tell its version; Keras 2's "
+            f"is {_KERAS_2_HARD_SIGMOID!r}"
         )
     how = "its halves concatenated" if layer.bidirectional else "reading forwards"
     yield f"weights alone do not say how a layer is used: assumed {how}, every step returned"

@@ -19,7 +19,8 @@ from .keras_weights import CellArrays, layer_names, weight_names
 __all__ = ["BareLayer", "bare_layers", "legacy_bare_layers"]
 
 _POSITIONAL = re.compile(
-    r"(?P<layer>.+?)(?:/(?P<half>forward|backward)_layer)?(?P<cell>/cell(?:/cells/(?P<stacked>\w+))?)?/vars"
+    r"(?P<layer>.+?)(?:/(?P<half>forward|backward)_layer)?(?P<cell>/cell(?:/cells/(?P<stacked>\w+))?)?/vars",
+    re.DOTALL,
 )
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 _CELL_SCOPE = re.compile(r"gru_cell(_\d+)?|stacked_rnn_cells(_\d+)?")
@@ -95,7 +96,9 @@ def bare_layers(file: Hdf5File, claimed: Iterable[str]) -> list[BareLayer]:
         layer = found.setdefault(match["layer"], BareLayer(path, name))
         layer.stacked = layer.stacked or match["stacked"] is not None
         layer.add(match["half"], tuple(file.array(f"{group}/{index}") for index in sorted(names)))
-    return [layer for layer in found.values() if layer.forms or layer.other]
+        if not layer.forms:
+            layer.other = layer.other or "recurrent layer of another kind"
+    return list(found.values())
 
 
 def legacy_bare_layers(file: Hdf5File, root: str, claimed: Iterable[str]) -> list[BareLayer]:
@@ -128,8 +131,7 @@ def _scopes(file: Hdf5File, group: str) -> Iterator[tuple[tuple[str, ...], str |
     """
     scopes: dict[tuple[str, ...], list[str]] = {}
     for name in weight_names(file, group):
-        *scope, _ = name.split("/")
-        scopes.setdefault(tuple(scope), []).append(name)
+        scopes.setdefault(tuple(name.split("/")[:-1]), []).append(name)
     for scope, names in scopes.items():
         outer = [part for part in scope if not _CELL_SCOPE.fullmatch(part)]
         match = _HALF_SCOPE.fullmatch(outer[-1]) if outer else None
@@ -145,8 +147,7 @@ def _scopes(file: Hdf5File, group: str) -> Iterator[tuple[tuple[str, ...], str |
 
 def _kind(shapes: list[tuple[int, ...]]) -> str | None:
     """Return what is recurrent and no GRU, by the shape of its recurrent kernel."""
-    recurrent = shapes[1]
-    kernel_fits = len(shapes[0]) == len(recurrent) == 2 and shapes[0][1] == recurrent[1]
-    if kernel_fits and recurrent[0] and recurrent[1] == 4 * recurrent[0]:
+    kernel, recurrent = shapes[:2]
+    if len(kernel) == len(recurrent) == 2 and kernel[1] == recurrent[1] == 4 * recurrent[0] > 0:
         return "LSTM"
     return None

@@ -37,7 +37,16 @@ from grubridge.spec import (
 from .keras_activations import activation
 from .keras_config import CellConfig, flag
 
-__all__ = ["GATE_ORDER", "LAYOUT", "CellForm", "CellSettings", "cell_form", "cell_settings", "read_cell", "resets_after"]
+__all__ = [
+    "GATE_ORDER",
+    "LAYOUT",
+    "CellForm",
+    "CellSettings",
+    "cell_form",
+    "cell_settings",
+    "read_cell",
+    "resets_after",
+]
 
 GATE_ORDER = (UPDATE, RESET, CANDIDATE)
 LAYOUT = Layout(GATE_ORDER, rows="input")
@@ -131,9 +140,7 @@ def cell_form(shapes: Sequence[Shape], where: str) -> CellForm:
         if len(recurrent) == 2 and hidden_size and recurrent[1] in (hidden_size, 4 * hidden_size):
             kind = "an LSTM" if recurrent[1] > wide else "a SimpleRNN"
             hint = f"; {recurrent[1]} = {recurrent[1] // hidden_size} x {hidden_size} looks like {kind}"
-        raise CorruptFileError(
-            f"{where}: recurrent_kernel must be [H, 3H]; received {list(recurrent)}{hint}"
-        )
+        raise CorruptFileError(f"{where}: recurrent_kernel must be [H, 3H]; received {list(recurrent)}{hint}")
     if len(kernel) != 2 or not kernel[0] or kernel[1] != wide:
         raise CorruptFileError(f"{where}: kernel must be [I, {wide}]; received {list(kernel)}")
     if len(shapes) == 2:
@@ -143,7 +150,8 @@ def cell_form(shapes: Sequence[Shape], where: str) -> CellForm:
         return CellForm("cudnn", kernel[0], hidden_size, reset_after=True)
     if bias not in ((wide,), (2, wide)):
         raise CorruptFileError(
-            f"{where}: bias must be [{wide}] or [2, {wide}] ([{2 * wide}] of a CuDNNGRU); received {list(bias)}"
+            f"{where}: bias must be [{wide}] or [2, {wide}] (or [{2 * wide}] of a CuDNNGRU); "
+            f"received {list(bias)}"
         )
     return CellForm("fused", kernel[0], hidden_size, reset_after=len(bias) == 2)
 
@@ -156,8 +164,8 @@ def _nine_form(shapes: Sequence[Shape], where: str) -> CellForm:
     expected = ((input_size, hidden_size), (hidden_size, hidden_size), (hidden_size,)) * 3
     if tuple(shapes) != expected:
         raise CorruptFileError(
-            f"{where}: the nine arrays of Keras 1 must be {[list(shape) for shape in expected[:3]]} three times; "
-            f"received {[list(shape) for shape in shapes]}"
+            f"{where}: the nine arrays of Keras 1 must be {[list(shape) for shape in expected[:3]]} three "
+            f"times; received {[list(shape) for shape in shapes]}"
         )
     return CellForm("nine", input_size, hidden_size, reset_after=False)
 
@@ -183,8 +191,8 @@ def resets_after(form: CellForm, settings: CellSettings, where: str) -> bool:
         return form.reset_after is not False
     if form.reset_after not in (None, settings.reset_after):
         raise CorruptFileError(
-            f"{where}: the configuration says reset_after={settings.reset_after}, but the bias has the shape of "
-            f"reset_after={form.reset_after}; configuration and weights are of two different models"
+            f"{where}: the configuration says reset_after={settings.reset_after}, but the bias has the shape "
+            f"of reset_after={form.reset_after}; configuration and weights are of two different models"
         )
     return settings.reset_after
 

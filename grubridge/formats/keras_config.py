@@ -105,7 +105,9 @@ def recurrent_layer(
     direction: Direction = "backward" if flag(config, "go_backwards", where) else "forward"
     cells = tuple(_cells(entry, direction, "", where))
     if not cells:
-        return f"RNN of {printable(entry_of(config.get('cell'), where)['class_name'])} {printable(path[-1])!r}"
+        return (
+            f"RNN of {printable(entry_of(config.get('cell'), where)['class_name'])} {printable(path[-1])!r}"
+        )
     stacked = kind == "RNN" and config["cell"]["class_name"] == "StackedRNNCells"
     return RecurrentLayer("/".join(path), path, group, kind, config, config, cells, stacked)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from grubridge.errors import CorruptFileError, FileFormatError
 from grubridge.files.hdf5 import SIGNATURE, Hdf5File
@@ -116,8 +116,8 @@ def _open_zip(path: Path) -> KerasFile:
     missing = [name for name in (CONFIG, WEIGHTS) if name not in entries]
     if missing:
         raise CorruptFileError(
-            f"{shown(path)}: a .keras file holds {CONFIG} and {WEIGHTS}; {' and '.join(missing)} is missing: save "
-            "the model again with Keras"
+            f"{shown(path)}: a .keras file holds {CONFIG} and {WEIGHTS}; missing: {' and '.join(missing)}. "
+            "Save the model again with Keras"
         )
     where = f"{shown(path)}, {CONFIG}"
     model = read_model(_json(path, entries, CONFIG), where)
@@ -126,7 +126,7 @@ def _open_zip(path: Path) -> KerasFile:
     return _keras3(path, Hdf5File(path, entries[WEIGHTS]), "keras3", str(version), model)
 
 
-def _json(path: Path, entries: Mapping[str, ZipEntry], name: str) -> Any:
+def _json(path: Path, entries: Mapping[str, ZipEntry], name: str) -> object:
     return parse_json(read_entry(path, entries[name], LARGEST_JSON), f"{shown(path)}, {name}")
 
 

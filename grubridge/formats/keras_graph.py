@@ -100,7 +100,7 @@ def functional_graph(layers: Mapping[str, Mapping[str, Any]], outputs: object) -
 
 
 def _references(value: object) -> Iterator[Reference]:
-    """Yield the tensors named in a node: [name, node, output, ...] until Keras 2, __keras_tensor__ in Keras 3.
+    """Yield the tensors named in a node: [name, node, output, ...], or __keras_tensor__ in Keras 3.
 
     The mask that a layer is called with is not among what it reads.
     """

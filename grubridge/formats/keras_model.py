@@ -70,8 +70,8 @@ class _Walk:
         """Add the layers of a Sequential or functional model, and the chains among them."""
         if len(path) > _DEEPEST:
             raise UnsafeFileError(
-                f"{self.where}: layers nested more than {_DEEPEST} deep; a real model does not need that: the "
-                "file is damaged or hostile"
+                f"{self.where}: layers nested more than {_DEEPEST} deep; a real model does not need that: "
+                "the file is damaged or hostile"
             )
         entries: dict[str, Config] = {}
         groups: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A spec as the layers of a Keras Sequential model: their configuration, their arrays, what was done to each."""
+"""A spec as the layers of a Keras Sequential model: configurations, arrays, and what was done to each."""
 
 from __future__ import annotations
 
@@ -138,7 +138,9 @@ def plan_layers(spec: GRUSpec, changes: Mapping[str, BiasChange]) -> tuple[Layer
             merge_mode = spec.io.merge_mode if last else "concat"
             wrapper = {"name": name, "dtype": spec.dtype.name, "merge_mode": merge_mode}
             entry = _entry(
-                "Bidirectional", {**wrapper, "layer": entries[0], "backward_layer": entries[1]}, layer.input_size
+                "Bidirectional",
+                {**wrapper, "layer": entries[0], "backward_layer": entries[1]},
+                layer.input_size,
             )
         planned.append(LayerPlan(name, group, entry, cells))
     return tuple(planned)
@@ -148,7 +150,11 @@ def sequential(spec: GRUSpec, layers: tuple[LayerPlan, ...], input_config: Confi
     """Return the configuration of the Sequential model of `layers`; `input_config` says the input's shape."""
     taken = {layer.name for layer in layers}
     free = (f"{stem}_layer" for stem in ("input", "model_input"))
-    config = {"name": next(name for name in free if name not in taken), "dtype": spec.dtype.name, **input_config}
+    config = {
+        "name": next(name for name in free if name not in taken),
+        "dtype": spec.dtype.name,
+        **input_config,
+    }
     first = {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
     model = {
         "name": "sequential" if "sequential" not in taken else "model",

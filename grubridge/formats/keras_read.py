@@ -22,8 +22,12 @@ from .keras_weights import CellArrays
 __all__ = ["layer_io", "read_layers", "stack_entries"]
 
 _MERGE_MODES: dict[object, MergeMode | None] = {
-    mode: mode for mode in ("concat", "sum", "mul", "ave")
-} | {None: None}  # type: ignore[assignment]
+    "concat": "concat",
+    "sum": "sum",
+    "mul": "mul",
+    "ave": "ave",
+    None: None,
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ def stack_entries(file: KerasFile, hints: ReadHints) -> tuple[StackEntry, ...]:
         layer = replace(layer, name=bare.name)
         found.append(_Found(file, layer, bare.arrays, tuple(bare.forms), major, notes))
     _check_names(found)
-    chains = [chain for chain in file.model.chains if len(set().union(*(found[i].dtypes for i in chain))) == 1]
+    chains = [
+        chain for chain in file.model.chains if len(set().union(*(found[i].dtypes for i in chain))) == 1
+    ]
     starts = {chain[0]: chain for chain in chains}
     inside = {index for chain in chains for index in chain}
     return tuple(
@@ -120,10 +126,19 @@ def read_layers(
         reset_after = resets_after(form, settings, where)
         read.append((cell.direction, read_cell(arrays, form, settings), reset_after))
     if not layer.bidirectional:
-        return tuple(_one_way(*cell) for cell in read)
+        return tuple(
+            GRULayer(
+                weights if direction == "forward" else None,
+                weights if direction == "backward" else None,
+                reset_after,
+            )
+            for direction, weights, reset_after in read
+        )
     (_, forward, reset_after), (_, backward, also) = read
     if reset_after != also:
-        reason = f"{where}: the halves of the Bidirectional differ in reset_after, and no other format has that"
+        reason = (
+            f"{where}: the halves of the Bidirectional differ in reset_after, and no other format has that"
+        )
         raise UnsupportedFeatureError(reason, [reason])
     return (GRULayer(forward, backward, reset_after),)
 
@@ -145,12 +160,6 @@ def layer_io(layer: RecurrentLayer, where: str) -> StackIO:
         merge_mode=_MERGE_MODES[stored],
         processing_order=layer.cells[0].direction == "backward",
     )
-
-
-def _one_way(direction: Direction, weights: GRUDirection, reset_after: bool) -> GRULayer:  # noqa: FBT001
-    if direction == "forward":
-        return GRULayer(weights, None, reset_after)
-    return GRULayer(None, weights, reset_after)
 
 
 def _forms(file: KerasFile, layer: RecurrentLayer, arrays: Sequence[CellArrays]) -> tuple[CellForm, ...]:

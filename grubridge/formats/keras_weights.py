@@ -34,14 +34,14 @@ def positional_arrays(file: Hdf5File, layer: RecurrentLayer, where: str) -> list
     """
     found = []
     for cell in layer.cells:
-        group = vars_group(file, f"{layer.group}/{cell.group}".rstrip("/"))
+        place = f"{layer.group}/{cell.group}".rstrip("/")
+        group = vars_group(file, place)
         if group is None:
             raise CorruptFileError(
-                f"{where}: its weights should be in {printable(f'{layer.group}/{cell.group}')!r}, and there are "
-                "none; configuration and weights are of two different models, or it shares its weights with "
-                "another layer"
+                f"{where}: there are no weights in {printable(place)!r}, where they should be; configuration "
+                "and weights are of two different models, or it shares its weights with another layer"
             )
-        found.append(tuple(file.array(f"{group}/{name}") for name in sorted(file.children(group)[1])))
+        found.append(tuple(file.array(f"{group}/{name}") for name in sorted(file.members(group)[1])))
     return found
 
 
@@ -49,7 +49,7 @@ def vars_group(file: Hdf5File, group: str) -> str | None:
     """Return the path of the group with the arrays of the layer or cell at `group`; None without any."""
     for candidate in (group, group.replace(_LAYERS, _LAYERS_2_12)):
         path = f"{candidate}/vars"
-        if file.has(path) and file.children(path)[1]:
+        if file.has(path) and file.members(path)[1]:
             return path
     return None
 
@@ -76,8 +76,8 @@ def legacy_arrays(file: Hdf5File, root: str, layer: RecurrentLayer, where: str) 
         counts = [9] * len(counts)
     if len(names) != sum(counts):
         raise CorruptFileError(
-            f"{where}: expected {sum(counts)} arrays in the group {printable(group)!r}; received {len(names)}; "
-            "configuration and weights are of two different models"
+            f"{where}: expected {sum(counts)} arrays in the group {printable(group)!r}; received "
+            f"{len(names)}; configuration and weights are of two different models"
         )
     arrays = [file.array(f"{group}/{name}") for name in names]
     ends = [sum(counts[: index + 1]) for index in range(len(counts))]

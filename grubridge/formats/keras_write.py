@@ -80,17 +80,18 @@ def _check(spec: GRUSpec, path: Path, *, legacy: bool) -> None:
     reasons: list[str] = []
     if legacy and spec.dtype.name == "bfloat16":
         reasons.append(
-            "the weights are bfloat16, and Keras itself cannot load them from .h5; write .keras, or choose another "
-            "dtype with --dtype"
+            "the weights are bfloat16, and Keras itself cannot load them from .h5; write .keras, or choose "
+            "another dtype with --dtype"
         )
     if any(layer.forward is None for layer in spec.layers[:-1]):
         reasons.append(
-            "a layer below another runs backwards only, and Keras's go_backwards hands its steps on last first; "
-            "write ONNX"
+            "a layer below another runs backwards only, and Keras's go_backwards hands its steps on last "
+            "first; write ONNX"
         )
     if reasons:
         raise UnsupportedFeatureError(
-            f"{shown(path)}: keras cannot hold this GRU:\n" + "\n".join(f"- {why}" for why in reasons), reasons
+            f"{shown(path)}: keras cannot hold this GRU:\n" + "\n".join(f"- {why}" for why in reasons),
+            reasons,
         )
 
 
@@ -146,7 +147,7 @@ def _notes(
     else:
         yield f"load it with model = keras.models.load_model({name!r})"
     if stored.io.processing_order and stored.io.return_sequences and not spec.io.processing_order:
-        yield "the layer goes backwards, and Keras returns its steps last first: flip the time axis of its output"
+        yield "the layer goes backwards: Keras returns its steps last first; flip the time axis of its output"
     if spec.io.merge_mode is None and stored.layers[-1].output_size != stored.layers[-1].hidden_size:
         yield "the source kept the two directions apart; here they are concatenated, forward first"
     lost = [name for name in ("return_state", "stateful", "masking") if getattr(spec.io, name)]
