@@ -57,16 +57,24 @@ def check_openable(path: Path) -> int:
 class FileMap:
     """A file mapped read-only into memory. Its pages are read when they are touched, and never copied."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
         """Map `path`.
+
+        Args:
+            path: the file.
+            descriptor: the same file, if it has been opened and found regular and not empty.
 
         Raises:
             FileFormatError: as `check_openable`.
         """
         self.path = path
-        self.size = check_openable(path)
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if descriptor is None:
+            check_openable(path)
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        else:
+            self._map = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        self.size = len(self._map)
 
     def bytes(self, offset: int, size: int) -> bytes:
         """Return a copy of `size` bytes at `offset`, fewer at the end of the file."""

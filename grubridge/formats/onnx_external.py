@@ -1,0 +1,111 @@
+"""External data of an ONNX model: files beside it, opened without ever leaving the model's folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grubridge.errors import CorruptFileError, UnsafeFileError
+from grubridge.files.opening import FileMap
+from grubridge.files.text import printable
+from grubridge.spec import Array
+
+__all__ = ["ExternalData"]
+
+
+class ExternalData:
+    """The files of tensor data in one folder, each mapped once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, FileMap] = {}
+
+    def view(
+        self, entries: Mapping[str, str], shape: tuple[int, ...], dtype: np.dtype[Any], what: str
+    ) -> Array:
+        """Return a tensor's values as a view of its file.
+
+        Args:
+            entries: the tensor's external_data: location, and optionally offset and length.
+            shape: its shape, no dimension negative.
+            dtype: its dtype.
+            what: its name, for messages.
+
+        Raises:
+            UnsafeFileError: when the location leaves the folder, or passes a link.
+            CorruptFileError: when the file is missing, or does not hold the tensor.
+        """
+        location = entries.get("location", "")
+        offset = _number(entries, "offset", what)
+        length = _number(entries, "length", what)
+        expected = dtype.itemsize
+        for dimension in shape:
+            expected *= dimension
+        if length is not None and length != expected:
+            raise CorruptFileError(
+                f"tensor {what} of shape {list(shape)} and type {dtype} takes {expected} bytes; its external "
+                f"data is {length} bytes"
+            )
+        return self._open(location, what).view(offset or 0, shape, dtype, what)
+
+    def _open(self, location: str, what: str) -> FileMap:
+        if location not in self._files:
+            self._files[location] = _map_inside(self._folder, location, what)
+        return self._files[location]
+
+
+def _number(entries: Mapping[str, str], key: str, what: str) -> int | None:
+    text = entries.get(key)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise CorruptFileError(
+            f"tensor {what}: the {key} of its external data must be a number of bytes; received "
+            f"'{printable(text)}'"
+        )
+    return int(text)
+
+
+def _map_inside(folder: Path, location: str, what: str) -> FileMap:
+    """Map the regular file at the relative path `location`; no component may be a link.
+
+    Every folder on the way is held open, so nothing can be exchanged between the check and the use.
+    """
+    parts = location.split("/")
+    where = f"tensor {what} lies in the external file '{printable(location)}'"
+    if any(part in {"", ".", ".."} for part in parts) or "\0" in location or "\\" in location:
+        raise UnsafeFileError(
+            f"{where}; grubridge opens relative paths inside the model's own folder only: move the file "
+            "beside the model and save the model again"
+        )
+    with ExitStack() as opened:
+        at = _open(folder, opened)
+        try:
+            for part in parts[:-1]:
+                at = _open(part, opened, os.O_DIRECTORY | os.O_NOFOLLOW, at)
+            at = _open(parts[-1], opened, os.O_NONBLOCK | os.O_NOFOLLOW, at)
+        except FileNotFoundError:
+            raise CorruptFileError(f"{where}, which is missing; copy it together with the model") from None
+        except OSError as error:
+            raise UnsafeFileError(
+                f"{where}, which is a link, leads through one or cannot be opened ({error.strerror}); "
+                "grubridge reads regular files inside the model's own folder only"
+            ) from None
+        status = os.fstat(at)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnsafeFileError(f"{where}, which is no regular file")
+        if not status.st_size:
+            raise CorruptFileError(f"{where}, which is empty; the download or the copy may have failed")
+        return FileMap(folder / location, at)
+
+
+def _open(path: Path | str, opened: ExitStack, flags: int = 0, folder: int | None = None) -> int:
+    descriptor = os.open(path, os.O_RDONLY | flags, dir_fd=folder)
+    opened.callback(os.close, descriptor)
+    return descriptor
