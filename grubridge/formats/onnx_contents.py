@@ -14,13 +14,12 @@ from .base import Contents, StackEntry
 from .onnx_attributes import first_output, integers
 from .onnx_chain import chains
 from .onnx_fold import Folder
-from .onnx_graph import Scope, scopes
+from .onnx_graph import STANDARD_DOMAINS, Scope, scopes
 from .onnx_read import LAYOUT, GRUNode, read_layer
 from .onnx_tensors import Tensors
 
 __all__ = ["contents_of"]
 
-_STANDARD = {"", "ai.onnx"}
 _FEW = 3
 
 
@@ -108,10 +107,12 @@ def _is_used(scope: Scope, name: str) -> bool:
 
 
 def _nodes(graphs: Sequence[Scope], *operators: str) -> Iterator[tuple[Scope, NodeProto]]:
-    for scope in graphs:
-        for node in scope.graph.node:
-            if node.op_type in operators and node.domain in _STANDARD:
-                yield scope, node
+    return (
+        (scope, node)
+        for scope in graphs
+        for operator in operators
+        for node in scope.recurrent.get(operator, ())
+    )
 
 
 def _others(model: ModelProto, graphs: Sequence[Scope]) -> Iterator[str]:
@@ -122,7 +123,7 @@ def _others(model: ModelProto, graphs: Sequence[Scope]) -> Iterator[str]:
         name = printable(node.name or first_output(node))
         yield f"{node.op_type} '{name}' (Keras 3 and tf2onnx export GRUs as loops)"
     for function in model.functions:
-        if any(node.op_type == "GRU" and node.domain in _STANDARD for node in function.node):
+        if any(node.op_type == "GRU" and node.domain in STANDARD_DOMAINS for node in function.node):
             name = printable(function.name)
             yield f"function '{name}' with a GRU in it (inline the functions with onnx.inliner first)"
     steps = sum(1 for _ in _nodes(graphs, "Tanh"))

@@ -17,7 +17,7 @@ from grubridge.files.text import printable
 from grubridge.spec import Array
 
 from .onnx_attributes import describe
-from .onnx_graph import Definition, Scope
+from .onnx_graph import STANDARD_DOMAINS, Definition, Scope
 from .onnx_ops import OPERATORS, Call
 from .onnx_tensors import Tensors
 
@@ -121,6 +121,6 @@ class Folder:
 
 def _unknown(node: NodeProto, name: str) -> bool:
     """Whether `name`, made by `node`, can be known at run time only."""
-    if node.domain not in {"", "ai.onnx"} or name != node.output[0]:
+    if node.domain not in STANDARD_DOMAINS or name != node.output[0]:
         return True
     return node.op_type not in OPERATORS

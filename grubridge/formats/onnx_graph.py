@@ -12,7 +12,11 @@ from grubridge.files.text import printable
 
 from .onnx_attributes import describe, first_output
 
-__all__ = ["Definition", "Scope", "scopes"]
+__all__ = ["STANDARD_DOMAINS", "Definition", "Scope", "scopes"]
+
+STANDARD_DOMAINS = {"", "ai.onnx"}
+
+_RECURRENT = {"GRU", "LSTM", "Loop", "RNN", "Scan", "Tanh"}
 
 Definition = TensorProto | NodeProto | ValueInfoProto
 """What a name stands for: an initializer, an output of a node, or an input of the graph."""
@@ -28,6 +32,7 @@ class Scope:
         path: where it is, outermost first: (first output of the node that holds it, attribute name).
         definitions: what the names that this graph defines stand for.
         uses: name -> the nodes that read it, nested graphs included.
+        recurrent: operator -> its nodes, in order; of the operators that tell of a recurrent layer.
     """
 
     graph: GraphProto
@@ -35,6 +40,7 @@ class Scope:
     path: tuple[tuple[str, str], ...] = ()
     definitions: dict[str, Definition] = field(default_factory=dict)
     uses: dict[str, list[NodeProto]] = field(default_factory=dict)
+    recurrent: dict[str, list[NodeProto]] = field(default_factory=dict)
 
     def home(self, name: str) -> Scope | None:
         """Return the scope that defines `name`: this one or one around it."""
@@ -70,6 +76,8 @@ def _define(scope: Scope) -> Iterator[Scope]:
     for given in (*scope.graph.input, *scope.graph.initializer):
         known[given.name] = given
     for node in scope.graph.node:
+        if node.op_type in _RECURRENT and node.domain in STANDARD_DOMAINS:
+            scope.recurrent.setdefault(node.op_type, []).append(node)
         read.update(node.input)
         for name in filter(None, node.input):
             home = scope.home(name)

@@ -172,18 +172,16 @@ def _check(gru: GRUNode, hidden_size: int, arrays: Mapping[str, Array | None]) -
             f"{describe(gru.node)}: hidden_size must be at least 1; received {hidden_size}"
         )
     directions = len(gru.directions)
-    weight = arrays["W"]
-    input_size = weight.shape[-1] if weight is not None and weight.ndim else 0
-    expected = {
-        "W": (directions, 3 * hidden_size, input_size),
+    expected: dict[str, tuple[int | str, ...]] = {
+        "W": (directions, 3 * hidden_size, "input size"),
         "R": (directions, 3 * hidden_size, hidden_size),
         "B": (directions, 6 * hidden_size),
     }
     for name, array in arrays.items():
-        if array is not None and (array.shape != expected[name] or not array.size):
+        if array is not None and not _has_shape(array, expected[name]):
             raise CorruptFileError(
                 f"{describe(gru.node)}: with hidden_size {hidden_size} and {directions} direction(s), {name} "
-                f"must be {list(expected[name])}; received {list(array.shape)}"
+                f"must be [{', '.join(map(str, expected[name]))}]; received {list(array.shape)}"
             )
     dtypes = {name: array.dtype.name for name, array in arrays.items() if array is not None}
     if len(set(dtypes.values())) > 1 or dtypes["W"] not in DTYPES:
@@ -191,6 +189,15 @@ def _check(gru: GRUNode, hidden_size: int, arrays: Mapping[str, Array | None]) -
         raise CorruptFileError(
             f"{describe(gru.node)}: its weights must share one float type; received {listed}"
         )
+
+
+def _has_shape(array: Array, expected: tuple[int | str, ...]) -> bool:
+    """Whether `array` has the shape; a dimension that is text can be anything but 0."""
+    if array.ndim != len(expected) or not array.size:
+        return False
+    return all(
+        isinstance(want, str) or want == size for want, size in zip(expected, array.shape, strict=True)
+    )
 
 
 def _activations(gru: GRUNode) -> tuple[list[Activation], list[str]]:

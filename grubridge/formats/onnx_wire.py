@@ -40,7 +40,7 @@ _RAW_DATA = 9
 _LONG = 4096
 _DEEPEST = 100
 _LARGEST_REST = 32 << 20
-_MOST_FIELDS = 4_000_000
+_MOST_FIELDS = 1_000_000
 
 
 class Skimmed(NamedTuple):
@@ -151,7 +151,7 @@ class _Walk:
             else:
                 raise EOFError(f"the byte at {at} begins no protobuf field")
             if end > stop:
-                raise EOFError(f"the field at byte {at} ends at byte {end}, but what holds it at {stop}")
+                raise EOFError(f"a field at byte {at} should reach byte {end}, past its end at byte {stop}")
             if size >= _LONG:
                 yield at, key >> 3, begin, end
             self._count_field()

@@ -51,8 +51,8 @@ def prepare(spec: GRUSpec, options: WriteOptions, metadata: Mapping[str, str]) -
     reasons = []
     if not _OLDEST_OPSET <= opset <= onnx_opset_version():
         reasons.append(
-            f"opset {opset}: grubridge writes opset {_OLDEST_OPSET} to {onnx_opset_version()}, the newest that "
-            "the installed onnx knows"
+            f"opset {opset}: grubridge writes opset {_OLDEST_OPSET} to {onnx_opset_version()}, the newest of "
+            "the installed onnx"
         )
     if bfloat16 and opset < _BFLOAT16_OPSET:
         reasons.append(
@@ -81,8 +81,8 @@ def write_model(
     notes = [*_usage(spec, options), *_dropped(spec, prepared.stored)]
     if not together:
         notes.append(
-            f"the weights are too large for one protobuf file: they are in {path.name}{EXTERNAL_SUFFIX}, which "
-            "must stay beside the model"
+            "the weights are too large for one protobuf file: they are in "
+            f"{path.name}{EXTERNAL_SUFFIX}, which must stay beside the model"
         )
     records = tuple(_record(weight, source, prepared.zeros) for weight in prepared.model.weights)
     return Written(prepared.stored, records, tuple(notes))
