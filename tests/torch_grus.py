@@ -59,7 +59,7 @@ def random_cell(dtype: str = "float32", seed: int = 0, **arguments: Any) -> torc
 
 
 def assert_same_function(spec: GRUSpec, module: torch.nn.GRU, tolerance: float) -> None:
-    """Compare the float64 equations with torch: every output and final state, unequal lengths, h_0 not zero."""
+    """Compare the float64 equations with torch: outputs and final states, unequal lengths, h_0 not zero."""
     import torch
 
     rng = np.random.default_rng(3)
