@@ -43,7 +43,7 @@ class Arithmetic:
         accumulator: unit roundoff of the sums inside matrix products.
         underflow: largest absolute error of one operation whose result is too small for the format.
         product_input: relative rounding of the factors of matrix products (2^-11 for TF32); 0 if none.
-        output: relative rounding of the states as they are returned, where they are kept wider inside.
+        output: relative rounding of states and gates as they are returned, where they are wider inside.
         update_error: largest |error| of z's activation function, in units of u.
         reset_error: likewise of r's.
         candidate_error: likewise of n's, relative to its value where the function is tanh.

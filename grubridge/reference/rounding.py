@@ -130,7 +130,8 @@ class _Evaluation:
     def interval(self, a: _Rounded) -> Interval:
         # the reference is rounded too; its own bound is the same one in units of float64
         slack = 1 + _SECOND_ORDER + _REFERENCE_UNIT / self.how.unit
-        return Interval(a.value, *(_judgeable(bound * slack) for bound in (self.reach(a), a.worst)))
+        returned = self.how.output * np.abs(a.value)
+        return Interval(a.value, *(_judgeable(b * slack + returned) for b in (self.reach(a), a.worst)))
 
     def returned_state(self, state: Array) -> _Rounded:
         """The previous state, known only to the precision it was returned in."""
@@ -214,7 +215,7 @@ class _Evaluation:
         keep, take, gap = np.abs(z.value), np.abs(1 - z.value), np.abs(state.value - n.value)
         one_way = np.abs(z.value * state.value) + 2 * take * np.abs(n.value)
         rounding = self.how.unit * (np.maximum(one_way, 2 * keep * gap) + np.abs(value))
-        rounding += self.how.underflow * (1 + gap) + self.how.output * np.abs(value)
+        rounding += self.how.underflow * (1 + gap)
         reach, worst = self.reach(z), z.worst
         return _Rounded(
             value,
