@@ -24,7 +24,7 @@ from grubridge.spec import (
 from .keras_activations import keras_name
 from .keras_cells import GATE_ORDER, LAYOUT
 
-__all__ = ["CellPlan", "LayerPlan", "TensorPlan", "plan_layers", "sequential", "stored_spec"]
+__all__ = ["CellPlan", "LayerPlan", "TensorPlan", "plan_layers", "refused_order", "sequential", "stored_spec"]
 
 Config = dict[str, Any]
 
@@ -81,6 +81,15 @@ class LayerPlan:
     group: str
     entry: Config
     cells: Mapping[str, CellPlan]
+
+
+def refused_order(spec: GRUSpec) -> Iterator[str]:
+    """Yield why the layers of `spec` cannot follow each other in Keras; nothing when they can."""
+    if any(layer.forward is None for layer in spec.layers[:-1]):
+        yield (
+            "a layer below another runs backwards only, and Keras's go_backwards hands its steps on last "
+            "first; write ONNX"
+        )
 
 
 def stored_spec(spec: GRUSpec) -> tuple[GRUSpec, Mapping[str, BiasChange]]:

@@ -7,16 +7,30 @@ and bias. Older HDF5 files have a group for every layer of the outermost model, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TypeVar
+
 from grubridge.errors import CorruptFileError
 from grubridge.files.hdf5 import Hdf5Array, Hdf5File
 from grubridge.files.text import printable
 
 from .keras_config import RecurrentLayer
 
-__all__ = ["CellArrays", "layer_names", "legacy_arrays", "positional_arrays", "vars_group", "weight_names"]
+__all__ = [
+    "CellArrays",
+    "cut_into_cells",
+    "layer_names",
+    "legacy_arrays",
+    "positional_arrays",
+    "vars_group",
+    "weight_names",
+]
 
 CellArrays = tuple[Hdf5Array, ...]
+T = TypeVar("T")
 
+_KERAS_1_ARRAYS = 9
 _LAYERS, _LAYERS_2_12 = "layers/", "_layer_checkpoint_dependencies/"
 _MOST_PIECES = 1000
 
@@ -71,17 +85,26 @@ def legacy_arrays(file: Hdf5File, root: str, layer: RecurrentLayer, where: str) 
     for inner in layer.path[1:]:
         # a wrapper's name may stand where the layer's own would, and then everything is the layer's
         names = [name for name in names if inner in name.split("/")] or names
-    counts = [2 if cell.config.get("use_bias") is False else 3 for cell in layer.cells]
-    if len(names) == 9 * len(counts):
-        counts = [9] * len(counts)
-    if len(names) != sum(counts):
-        raise CorruptFileError(
-            f"{where}: expected {sum(counts)} arrays in the group {printable(group)!r}; received "
-            f"{len(names)}; configuration and weights are of two different models"
-        )
     arrays = [file.array(f"{group}/{name}") for name in names]
-    ends = [sum(counts[: index + 1]) for index in range(len(counts))]
-    return [tuple(arrays[end - count : end]) for count, end in zip(counts, ends, strict=True)]
+    return [tuple(cell) for cell in cut_into_cells(arrays, layer, where)]
+
+
+def cut_into_cells(arrays: Sequence[T], layer: RecurrentLayer, where: str) -> list[Sequence[T]]:
+    """Cut the arrays of a layer, in the order in which Keras lists them, into those of each cell.
+
+    Raises:
+        CorruptFileError: when there are more or fewer than the configuration asks for.
+    """
+    counts = [2 if cell.config.get("use_bias") is False else 3 for cell in layer.cells]
+    if len(arrays) == _KERAS_1_ARRAYS * len(counts):
+        counts = [_KERAS_1_ARRAYS] * len(counts)
+    if len(arrays) != sum(counts):
+        raise CorruptFileError(
+            f"{where}: expected {sum(counts)} arrays; received {len(arrays)}; configuration and weights are "
+            "of two different models"
+        )
+    ends = accumulate(counts)
+    return [arrays[end - count : end] for count, end in zip(counts, ends, strict=True)]
 
 
 def layer_names(file: Hdf5File, root: str) -> list[str]:

@@ -20,7 +20,7 @@ from grubridge.spec import GRUSpec, Layout
 
 from .base import Provenance, Written
 from .keras_files import ATTRIBUTE, CONFIG, METADATA, WEIGHTS
-from .keras_plan import LayerPlan, TensorPlan, plan_layers, sequential, stored_spec
+from .keras_plan import LayerPlan, TensorPlan, plan_layers, refused_order, sequential, stored_spec
 
 __all__ = ["write_keras"]
 
@@ -77,16 +77,11 @@ def write_keras(spec: GRUSpec, path: Path, provenance: Provenance, source: Layou
 
 
 def _check(spec: GRUSpec, path: Path, *, legacy: bool) -> None:
-    reasons: list[str] = []
+    reasons = [*refused_order(spec)]
     if legacy and spec.dtype.name == "bfloat16":
         reasons.append(
             "the weights are bfloat16, and Keras itself cannot load them from .h5; write .keras, or choose "
             "another dtype with --dtype"
-        )
-    if any(layer.forward is None for layer in spec.layers[:-1]):
-        reasons.append(
-            "a layer below another runs backwards only, and Keras's go_backwards hands its steps on last "
-            "first; write ONNX"
         )
     if reasons:
         raise UnsupportedFeatureError(

@@ -1,0 +1,152 @@
+"""Keras GRU layers in memory, as specs and back, without a file; those of Keras 2 (tf_keras) can be read."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from grubridge.errors import InvalidSpecError, MissingDependencyError, UnsupportedFeatureError
+from grubridge.formats.keras import CAPABILITIES
+from grubridge.formats.keras_config import RecurrentLayer
+from grubridge.formats.keras_model import read_model
+from grubridge.formats.keras_plan import CellPlan, LayerPlan, plan_layers, refused_order, stored_spec
+from grubridge.formats.keras_read import layer_io, read_layers
+from grubridge.formats.keras_weights import cut_into_cells
+from grubridge.spec import Array, GRUSpec, Source, unsupported
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["from_layer", "to_cell", "to_layer"]
+
+_EXPECTED = "a built GRU, GRUCell, RNN of GRUCells, Bidirectional of them, or a Sequential of such layers"
+
+
+def from_layer(layer: keras.Layer) -> GRUSpec:
+    """Return the spec of a Keras layer, or of a Sequential model of GRU layers that feed each other.
+
+    Raises:
+        InvalidSpecError: when `layer` is none of these, or has no weights yet.
+        UnsupportedFeatureError: when it has an activation that a spec cannot hold.
+    """
+    package = type(layer).__module__.partition(".")[0]
+    if package not in ("keras", "tf_keras"):
+        raise InvalidSpecError(f"expected {_EXPECTED}; received a {type(layer).__name__} of {package}")
+    stages = [one for one in getattr(layer, "layers", [layer]) if type(one).__name__ != "InputLayer"]
+    where = f"this {type(layer).__name__}"
+    entry = {"class_name": "Sequential", "config": {"layers": [_entry(stage) for stage in stages]}}
+    found = read_model(entry, where).layers
+    if not found or len(found) != len(stages):
+        raise InvalidSpecError(f"expected {_EXPECTED}; received a {type(layer).__name__}")
+    if not all(lower.feeds_chains() for lower in found[:-1]):
+        raise InvalidSpecError(
+            f"{where}: every layer but the last must return sequences, forwards, its halves concatenated"
+        )
+    version: str = sys.modules[package].__version__
+    weights = [_weights(stage, one) for stage, one in zip(stages, found, strict=True)]
+    layers = [
+        made
+        for one, cells in zip(found, weights, strict=True)
+        for made in read_layers(one, cells, int(version.partition(".")[0]), where)
+    ]
+    source = Source("", "keras", str(layer.name), f"keras {version}")
+    return GRUSpec(tuple(layers), str(layer.name), layer_io(found[-1], where), source)
+
+
+def _entry(layer: Any) -> dict[str, Any]:
+    config = layer.get_config()
+    entry = {"module": type(layer).__module__, "class_name": type(layer).__name__, "config": config}
+    if entry["class_name"] in ("GRUCell", "StackedRNNCells"):
+        return {"class_name": "RNN", "config": {"name": layer.name, "cell": entry}}
+    return entry
+
+
+def _weights(layer: Any, found: RecurrentLayer) -> list[list[Array]]:
+    arrays = layer.get_weights()
+    if not arrays:
+        raise InvalidSpecError(f"{layer.name} has no weights yet; build it first, or call it once")
+    return [list(cell) for cell in cut_into_cells(arrays, found, str(layer.name))]
+
+
+def to_layer(spec: GRUSpec) -> keras.Layer:
+    """Return a Keras 3 layer that computes `spec`, built, with weights of its own.
+
+    It is a GRU, a Bidirectional of GRUs, or a Sequential model of them where the spec has several layers.
+    It returns every step, or the last as `spec.io` says; one that only runs backwards returns the last first.
+
+    Raises:
+        UnsupportedFeatureError: when Keras cannot compute it; `.features` lists every reason.
+        MissingDependencyError: when Keras is not installed.
+    """
+    framework = _keras()
+    planned = _planned(spec)
+    layers = [_layer(framework, layer, spec.dtype.name) for layer in planned]
+    if len(layers) == 1:
+        return layers[0]
+    model: keras.Layer = framework.Sequential(
+        [framework.Input((None, spec.input_size), dtype=spec.dtype.name), *layers]
+    )
+    return model
+
+
+def to_cell(spec: GRUSpec) -> keras.Layer:
+    """Return a Keras 3 GRUCell that computes one step of `spec`, built, with weights of its own.
+
+    Raises:
+        UnsupportedFeatureError: when a GRUCell cannot compute it; `.features` lists every reason.
+        MissingDependencyError: when Keras is not installed.
+    """
+    framework = _keras()
+    if len(spec.layers) > 1 or spec.layers[0].backward is not None:
+        reason = "a cell has one layer and runs forward; use to_layer"
+        raise UnsupportedFeatureError(f"a GRUCell cannot compute {spec.name}: {reason}", [reason])
+    (layer,) = _planned(spec)
+    of_layers = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
+    config = {key: value for key, value in layer.entry["config"].items() if key not in of_layers}
+    cell: keras.Layer = framework.layers.GRUCell.from_config(config)
+    cell.build((None, spec.input_size))
+    cell.set_weights(_arrays(layer.cells["cell"]))
+    return cell
+
+
+def _planned(spec: GRUSpec) -> tuple[LayerPlan, ...]:
+    reasons = (*unsupported(spec, CAPABILITIES, "Keras"), *refused_order(spec))
+    if reasons:
+        raise UnsupportedFeatureError(f"Keras cannot compute {spec.name}: {'; '.join(reasons)}", reasons)
+    return plan_layers(*stored_spec(spec))
+
+
+def _layer(framework: ModuleType, planned: LayerPlan, dtype: str) -> keras.Layer:
+    config = planned.entry["config"]
+    gru = framework.layers.GRU
+    layer: keras.Layer
+    if planned.entry["class_name"] == "Bidirectional":
+        layer = framework.layers.Bidirectional(
+            gru.from_config(config["layer"]["config"]),
+            backward_layer=gru.from_config(config["backward_layer"]["config"]),
+            merge_mode=config["merge_mode"],
+            name=planned.name,
+            dtype=dtype,
+        )
+    else:
+        layer = gru.from_config(config)
+    layer.build(planned.entry["build_config"]["input_shape"])
+    layer.set_weights([array for cell in planned.cells.values() for array in _arrays(cell)])
+    return layer
+
+
+def _arrays(cell: CellPlan) -> list[Array]:
+    return [tensor.data.to_array().reshape(tensor.shape) for tensor in cell.tensors]
+
+
+def _keras() -> ModuleType:
+    try:
+        return import_module("keras")
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"Keras cannot be imported ({error.name} is not installed); install it with: "
+            "pip install 'grubridge[tensorflow]'",
+            "tensorflow",
+        ) from None
