@@ -55,7 +55,7 @@ def from_layer(layer: keras.Layer) -> GRUSpec:
     return GRUSpec(tuple(layers), str(layer.name), layer_io(found[-1], where), source)
 
 
-def _entry(layer: Any) -> dict[str, Any]:
+def _entry(layer: keras.Layer) -> dict[str, Any]:
     config = layer.get_config()
     entry = {"module": type(layer).__module__, "class_name": type(layer).__name__, "config": config}
     if entry["class_name"] in ("GRUCell", "StackedRNNCells"):
@@ -63,7 +63,7 @@ def _entry(layer: Any) -> dict[str, Any]:
     return entry
 
 
-def _weights(layer: Any, found: RecurrentLayer) -> list[list[Array]]:
+def _weights(layer: keras.Layer, found: RecurrentLayer) -> list[list[Array]]:
     arrays = layer.get_weights()
     if not arrays:
         raise InvalidSpecError(f"{layer.name} has no weights yet; build it first, or call it once")
