@@ -120,6 +120,8 @@ class _Machine:
         self.push(tuple([self.pop() for _ in range(size)][::-1]))
 
     def recall(self, index: int) -> None:
+        if index not in self._memo:
+            raise LookupError(f"nothing was kept as number {index}")
         self.push(self._memo[index])
 
     def memoize(self, index: int | None) -> None:
