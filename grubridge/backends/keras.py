@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -46,7 +47,8 @@ def run(artifact: Artifact, probe: Probe, device: str) -> Trace:
     valid = valid_steps(probe.batch, probe.steps, probe.lengths)
     places: dict[Place, DirectionTrace] = {}
     x = probe.x
-    with keras.device("gpu:0" if device == "cuda" else "cpu:0"):
+    # where there is a GPU, Keras takes it unasked
+    with keras.device("cpu") if device == "cpu" else nullcontext():
         opened = _open(artifact)
         for k, layer in enumerate(opened.layers):
             made = {(k, _direction(half)): _run_direction(half, k, x, probe) for half in layer}

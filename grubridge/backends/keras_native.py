@@ -92,6 +92,16 @@ def _halves(layer: Any) -> list[Any]:  # noqa: ANN401 - untyped library
     return [layer]
 
 
+def _zero_initializers(config: Any) -> Any:  # noqa: ANN401 - JSON values
+    """Return a configuration without Keras's initializers: slow for large layers, and of few dtypes."""
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: "zeros" if key.endswith("_initializer") else _zero_initializers(value)
+        for key, value in config.items()
+    }
+
+
 def _stepwise(layer: Any, cell: int | None) -> Any:  # noqa: ANN401 - untyped library
     """Return a layer made of the given one's own configuration and weights that returns every step.
 
@@ -106,7 +116,7 @@ def _stepwise(layer: Any, cell: int | None) -> Any:  # noqa: ANN401 - untyped li
     if cell is not None:
         config["cell"] = config["cell"]["config"]["cells"][cell]
         weights = layer.cell.cells[cell].get_weights()
-    copy = type(layer).from_config(config)
+    copy = type(layer).from_config(_zero_initializers(config))
     copy.build((None, None, weights[0].shape[0]))
     copy.set_weights(weights)
     return copy

@@ -28,7 +28,7 @@ _KERAS_2_SLOPE = 0.2
 
 
 def keras_major(address: Config) -> int:
-    """Return the major version of the Keras that wrote a file, which its kind implies where nothing says it."""
+    """Return the major version of the Keras that wrote a file; its kind implies it if nothing says it."""
     said = re.search(r"keras (\d+)", address["framework"])
     if said is not None:
         return int(said[1])
@@ -121,6 +121,9 @@ def _gru(config: Config, weights: list[Array], direction: str, major: int) -> An
         go_backwards=direction == "backward",
         return_sequences=True,
         return_state=True,
+        # the weights follow, and the default for the recurrent kernel is slow and of few dtypes
+        kernel_initializer="zeros",
+        recurrent_initializer="zeros",
         dtype=_policy(config.get("dtype"), kernel),
     )
     gru.build((None, None, kernel.shape[0]))
@@ -148,7 +151,9 @@ def _function(stored: Any, major: int) -> Callable[[Any], Any]:  # noqa: ANN401 
     if kind == "ReLU":
         slope = config.get("negative_slope", 0.0)
         return lambda a: activations.relu(a, slope, config.get("max_value"), config.get("threshold", 0.0))
-    name = {"function": config, "Activation": config and config["activation"], None: stored}.get(kind, kind)
+    name = stored if kind is None else config if kind == "function" else kind
+    if kind == "Activation":
+        name = config["activation"]
     if name == "hard_sigmoid" and major < 3:
         return lambda a: ops.clip(_KERAS_2_SLOPE * a + 0.5, 0, 1)
     try:
