@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from grubridge.live.pytorch import from_module, to_module
     from grubridge.report import render, to_json
     from grubridge.spec import GRUSpec
-    from grubridge.verification import verify
+    from grubridge.verification import verify, verify_conversion
     from grubridge.version import __version__ as __version__
 
 _HOMES = {
@@ -70,6 +70,7 @@ _HOMES = {
     "to_layer": "live.keras",
     "to_module": "live.pytorch",
     "verify": "verification",
+    "verify_conversion": "verification",
     "write": "conversion",
 }
 
@@ -107,6 +108,7 @@ __all__ = [
     "to_layer",
     "to_module",
     "verify",
+    "verify_conversion",
     "write",
 ]
 

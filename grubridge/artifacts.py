@@ -58,7 +58,7 @@ class OpenArtifact:
         known = {entry.name: entry for entry in self._selectable()}
         if name not in known:
             raise StackSelectionError(
-                f"{shown(self.path)}: no GRU is called {printable(name)!r};{nearest(name, known)} "
+                f"{shown(self.path)}: no GRU is called {printable(name)!r}.{nearest(name, known)} "
                 f"It holds: {_listed(list(known))}",
                 list(known),
             )

@@ -15,9 +15,9 @@ class Verdict(Enum):
     There is no truth value: `if verify(...).verdict:` would take "inconclusive" for one of the other two.
     """
 
-    EQUIVALENT = "equivalent"
-    DIFFERENT = "different"
-    INCONCLUSIVE = "inconclusive"
+    EQUIVALENT = "EQUIVALENT"
+    DIFFERENT = "DIFFERENT"
+    INCONCLUSIVE = "INCONCLUSIVE"
 
     def __bool__(self) -> NoReturn:
         raise TypeError(

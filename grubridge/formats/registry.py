@@ -45,7 +45,7 @@ def adapter(name: str) -> FormatAdapter:
     """
     if name not in FORMATS:
         raise UnknownFormatError(
-            f"unknown format {name!r};{nearest(name, FORMATS)} Known formats: {', '.join(FORMATS)}"
+            f"unknown format {name!r}.{nearest(name, FORMATS)} Known formats: {', '.join(FORMATS)}"
         )
     return cast(FormatAdapter, importlib.import_module(FORMATS[name]))
 
@@ -83,7 +83,7 @@ def for_target(path: Path) -> FormatAdapter:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UnknownFormatError(
-            f"{shown(path)}: the ending {suffix!r} names no format;{nearest(suffix, SUFFIXES)} "
+            f"{shown(path)}: the ending {suffix!r} names no format.{nearest(suffix, SUFFIXES)} "
             f"Known endings: {', '.join(SUFFIXES)}; or name the format with --to"
         )
     return adapter(SUFFIXES[suffix])
