@@ -130,14 +130,18 @@ class _Evaluation:
     def interval(self, a: _Rounded) -> Interval:
         # the reference is rounded too; its own bound is the same one in units of float64
         slack = 1 + _SECOND_ORDER + _REFERENCE_UNIT / self.how.unit
-        returned = self.how.output * np.abs(a.value)
+        returned = self.returned(a.value)
         return Interval(a.value, *(_judgeable(b * slack + returned) for b in (self.reach(a), a.worst)))
+
+    def returned(self, value: Array) -> Array:
+        """How far `value` is rounded when it leaves a runtime that is wider inside."""
+        return self.how.output * np.abs(value) + self.how.output_underflow
 
     def returned_state(self, state: Array) -> _Rounded:
         """The previous state, known only to the precision it was returned in."""
         if not self.how.output:
             return _exactly(state)
-        off = self.how.output * np.abs(state)
+        off = self.returned(state)
         # uniform rounding has a variance of off^2/3; tripled because z, r and n share these errors
         return _Rounded(state, off**2, np.zeros(()), off)
 
