@@ -145,10 +145,15 @@ def plan_group(subjects: Sequence[Subject], backends: Sequence[str] | None, fold
 
 
 def plan_conversion(source: Subject, target: Subject) -> Plan:
-    """Plan the check that `target`, made of `source`, executes its equations in the target's precision."""
+    """Plan the check that `target`, made of `source`, executes its equations in the target's precision.
+
+    A cast that was asked for makes another function, so end to end is held only where there was none.
+    """
     asked_for = source.spec.astype(target.spec.dtype.name)
-    read, write = Held("read", source, source.spec), Held("write", source, asked_for)
-    return Plan(source, (_native(source, read), _native(target, write)))
+    held = [Held("write", source, asked_for)]
+    if asked_for is source.spec:
+        held.append(Held("end-to-end", source, source.spec))
+    return Plan(source, (_native(source, Held("read", source, source.spec)), _native(target, *held)))
 
 
 def _native(subject: Subject, *held: Held) -> PlannedRun:
