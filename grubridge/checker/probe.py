@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from grubridge.errors import ProbeError
-from grubridge.files.opening import check_openable, shown
+from grubridge.files.opening import check_budget, check_openable, shown
 from grubridge.spec import Array, GRUSpec
 from grubridge.trace import Place, Probe
 
 __all__ = ["probe_from_file", "random_probe"]
 
+_LARGEST = 1 << 30  # bytes of inputs
 _TINIEST = 2.0**-9  # smaller inputs are made zero: what is left is exact in float16 and bfloat16 at once
 
 
@@ -116,12 +118,16 @@ def _states(stacked: Array, spec: GRUSpec, places: Sequence[Place], batch: int) 
 def _arrays(path: Path) -> dict[str, Array]:
     check_openable(path)
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded}
-        with loaded:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+            check_budget(path, size, "its content", _LARGEST)
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x": loaded}
             return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise ProbeError(
             f"{shown(path)}: this is not an .npy or .npz file of numbers ({error}); "
             "write one with numpy.savez(path, x=x)"
@@ -138,6 +144,10 @@ def _exact_in_all(values: Array, specs: Sequence[GRUSpec], tiniest: float = _TIN
     """Round to every dtype in turn, so that each runtime receives the same numbers; float64."""
     rounded: Array = values.astype(np.float64)
     for spec in specs:
-        rounded = rounded.astype(spec.dtype).astype(np.float64)
+        with np.errstate(over="ignore"):
+            narrow = rounded.astype(spec.dtype).astype(np.float64)
+        if np.isinf(narrow).any() and np.isfinite(rounded).all():
+            raise ProbeError(f"the inputs hold numbers larger than {spec.dtype.name} can hold")
+        rounded = narrow
     rounded[np.abs(rounded) < tiniest] = 0
     return rounded

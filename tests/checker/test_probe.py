@@ -1,0 +1,146 @@
+"""The inputs of a check: what the random ones are made to show, and what is said of a user's own."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grubridge.checker.probe import probe_from_file, random_probe
+from grubridge.errors import ProbeError, UnsafeFileError
+from tests.zoo import make_spec, member
+
+SPEC = member("two_layers_bidirectional")
+
+
+def test_random_probe_shows_dropped_states_and_wrong_ends() -> None:
+    probe = random_probe([SPEC], seed=0, batch=4, steps=24)
+
+    assert probe.x.shape == (4, 24, 4)
+    assert probe.lengths is not None
+    assert sorted(probe.lengths.tolist()) == [8, 13, 19, 24]
+    assert {place: state.shape for place, state in probe.initial_state.items()} == {
+        (layer, name): (4, 5) for layer in (0, 1) for name in ("forward", "backward")
+    }
+    assert all((np.abs(state) > 0.01).mean() > 0.9 for state in probe.initial_state.values())
+    assert probe.origin == "random, seed 0"
+
+
+def test_same_seed_same_inputs() -> None:
+    one, same, other = (random_probe([SPEC], seed=seed, batch=2, steps=5) for seed in (1, 1, 2))
+
+    assert np.array_equal(one.x, same.x)
+    assert not np.array_equal(one.x, other.x)
+
+
+def test_numbers_are_exact_in_every_dtype_under_test() -> None:
+    specs = [SPEC.astype(dtype) for dtype in ("bfloat16", "float16", "float32", "float64")]
+    probe = random_probe(specs, seed=0, batch=4, steps=24)
+
+    for array in (probe.x, *probe.initial_state.values()):
+        for spec in specs:
+            assert np.array_equal(array.astype(spec.dtype).astype(np.float64), array)
+
+
+def test_learned_state_is_left_to_the_model() -> None:
+    learned, plain = member("initial_state"), make_spec("plain", sizes=(3, 5, 5), directions="both")
+
+    assert random_probe([plain, learned], seed=0, batch=2, steps=3).initial_state == {}
+
+
+@pytest.mark.parametrize(("lengths", "expected"), [([3, 2], [3, 2]), ([3, 3], None)])
+def test_lengths_can_be_chosen(lengths: list[int], expected: list[int] | None) -> None:
+    probe = random_probe([SPEC], seed=0, batch=2, steps=3, lengths=lengths)
+
+    assert (None if probe.lengths is None else probe.lengths.tolist()) == expected
+
+
+@pytest.mark.parametrize("lengths", [[3], [3, 0], [3, 4], [3, 3, 3]])
+def test_lengths_that_do_not_fit_are_refused(lengths: list[int]) -> None:
+    with pytest.raises(ProbeError, match="lengths must be 2 integers from 1 to 3"):
+        random_probe([SPEC], seed=0, batch=2, steps=3, lengths=lengths)
+
+
+def test_inputs_of_the_user(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, states = rng.standard_normal((2, 6, 4)), rng.standard_normal((4, 2, 5))
+    path = tmp_path / "inputs.npz"
+    np.savez(path, x=x, initial_state=states, lengths=np.array([6, 4]))
+    probe = probe_from_file(path, [SPEC])
+
+    assert np.array_equal(probe.x, x.astype(np.float32))
+    assert np.array_equal(probe.initial_state[1, "forward"], states[2].astype(np.float32))
+    assert probe.lengths is not None
+    assert probe.lengths.tolist() == [6, 4]
+    assert probe.origin == "inputs.npz"
+
+
+def test_npy_file_is_x(tmp_path: Path) -> None:
+    x = np.arange(24, dtype=np.int64).reshape(2, 3, 4)
+    np.save(tmp_path / "x.npy", x)
+    probe = probe_from_file(tmp_path / "x.npy", [SPEC])
+
+    assert np.array_equal(probe.x, x)
+    assert probe.initial_state == {}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"y": np.zeros((2, 3, 4))}, "it must hold x and may hold lengths and initial_state; it holds y"),
+        ({"x": np.zeros((2, 3, 4)), "h0": np.zeros(3)}, "it holds h0, x"),
+        ({"x": np.zeros((3, 4))}, r"x must be \[batch, time, 4\] numbers; received float64 \[3, 4\]"),
+        ({"x": np.zeros((2, 3, 5))}, r"received float64 \[2, 3, 5\]"),
+        ({"x": np.array([[["a"] * 4]])}, "received <U1"),
+        ({"x": np.full((2, 3, 4), np.nan)}, "x must be finite"),
+        ({"x": np.full((2, 3, 4), 1e300)}, "larger than float32 can hold"),
+        ({"x": np.ones((2, 3, 4)), "lengths": np.array([3, 9])}, "lengths must be 2 integers from 1 to 3"),
+        (
+            {"x": np.ones((2, 3, 4)), "initial_state": np.ones((4, 2, 6))},
+            r"initial_state must be \[4, 2, 5\]",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    tmp_path: Path, arrays: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "inputs.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+
+    with pytest.raises(ProbeError, match=message) as raised:
+        probe_from_file(path, [SPEC])
+    assert str(path) in str(raised.value)
+
+
+def test_state_beside_a_learned_one_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "i.npz", x=np.ones((2, 3, 3)), initial_state=np.ones((4, 2, 5)))
+
+    with pytest.raises(ProbeError, match="the model carries a learned one"):
+        probe_from_file(tmp_path / "i.npz", [member("initial_state")])
+
+
+@pytest.mark.parametrize("content", [b"not numpy", b"PK\x03\x04 broken", b"\x93NUMPY\x01\x00"])
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
+
+    with pytest.raises(ProbeError, match=r"this is not an \.npy or \.npz file of numbers"):
+        probe_from_file(tmp_path / "x.npz", [SPEC])
+
+
+def test_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("x.npy", "w", force_zip64=True) as entry:
+            for _ in range(1025):
+                entry.write(bytes(1 << 20))
+
+    with pytest.raises(UnsafeFileError, match="its content would take 1,025 MiB"):
+        probe_from_file(tmp_path / "x.npz", [SPEC])
+
+
+def test_pickles_are_not_opened(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+
+    with pytest.raises(ProbeError, match="Object arrays cannot be loaded"):
+        probe_from_file(tmp_path / "x.npy", [SPEC])
