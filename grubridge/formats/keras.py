@@ -35,7 +35,7 @@ def contents(path: Path, hints: ReadHints) -> Contents:
         FileFormatError: when it is damaged, or a hint says what the file itself says.
     """
     file = open_keras(path)
-    others = [f"{layer.other} {layer.name!r}" for layer in file.bare if layer.other is not None]
+    others = [str(layer) for layer in file.bare if not layer.is_gru]
     stacks = stack_entries(file, hints)
     return Contents(stacks, (*file.model.others, *others), f"keras {file.version}".rstrip())
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from grubridge.errors import CorruptFileError
 from grubridge.files.hdf5 import Hdf5File
-from grubridge.files.text import natural_order
+from grubridge.files.text import natural_order, printable
 
 from .keras_cells import CellForm, cell_form
 from .keras_weights import CellArrays, layer_names, weight_names
@@ -73,6 +73,9 @@ class BareLayer:
         one = len(self.forms) == 1 or self.bidirectional or (self.stacked and set(self.halves) == {None})
         return one and self.other is None
 
+    def __str__(self) -> str:
+        return f"{self.other or 'recurrent layer of another kind'} {printable(self.name)!r}"
+
 
 def bare_layers(file: Hdf5File, claimed: Iterable[str]) -> list[BareLayer]:
     """Return the recurrent layers of a file of Keras 3, in natural order of their paths.
@@ -96,8 +99,6 @@ def bare_layers(file: Hdf5File, claimed: Iterable[str]) -> list[BareLayer]:
         layer = found.setdefault(match["layer"], BareLayer(path, name))
         layer.stacked = layer.stacked or match["stacked"] is not None
         layer.add(match["half"], tuple(file.array(f"{group}/{index}") for index in sorted(names)))
-        if not layer.forms:
-            layer.other = layer.other or "recurrent layer of another kind"
     return list(found.values())
 
 
