@@ -13,6 +13,7 @@ from pathlib import Path
 
 from onnx import ModelProto, TensorProto
 
+from grubridge.errors import UnsupportedFeatureError
 from grubridge.files.opening import open_for_writing
 from grubridge.files.strips import Segment, write_segments
 
@@ -20,11 +21,11 @@ from .onnx_nodes import Model, Weight
 from .onnx_tensors import DATA_TYPES
 from .onnx_wire import tag, varint
 
-__all__ = ["EXTERNAL_SUFFIX", "store"]
+__all__ = ["EXTERNAL_SUFFIX", "embedded", "store"]
 
 EXTERNAL_SUFFIX = ".data"
 
-_LARGEST_FILE = (1 << 31) - 1
+_LARGEST_MESSAGE = (1 << 31) - 1
 _PAGE = 4096
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9  # the fields' numbers in onnx.proto
 
@@ -35,36 +36,56 @@ def store(model: Model, path: Path) -> bool:
     Returns:
         Whether the weights are in the file; otherwise they are in `path` + EXTERNAL_SUFFIX.
     """
-    head, announcements = _embedded(model)
-    sizes = [weight.data.nbytes for weight in model.weights]
-    if len(head) + sum(map(len, announcements)) + sum(sizes) > _LARGEST_FILE:
+    head, announcements, size = _plan(model)
+    if size > _LARGEST_MESSAGE:
         _store_outside(model, path)
         return False
     offset = len(head)
-    begins: list[tuple[int, bytes]] = [(0, head)]
+    pieces: list[tuple[int, bytes]] = [(0, head)]
     segments: list[Segment] = []
     for announcement, weight in zip(announcements, model.weights, strict=True):
-        begins.append((offset, announcement))
+        pieces.append((offset, announcement))
         segments.append(Segment(offset + len(announcement), weight.data))
         offset += len(announcement) + weight.data.nbytes
-    _write(path, begins, segments)
+    _write(path, pieces, segments)
     return True
 
 
-def _embedded(model: Model) -> tuple[bytes, list[bytes]]:
-    """Return the file's beginning, and what stands in front of each weight's data."""
+def embedded(model: Model) -> ModelProto:
+    """Return `model` as one protobuf message in memory, weights included.
+
+    Raises:
+        UnsupportedFeatureError: when it is larger than protobuf can hold.
+    """
+    *_, size = _plan(model)
+    if size > _LARGEST_MESSAGE:
+        reason = (
+            f"the model takes {size:,} bytes, and protobuf holds {_LARGEST_MESSAGE:,}: write a file instead"
+        )
+        raise UnsupportedFeatureError(reason, [reason])
+    proto = ModelProto()
+    proto.CopyFrom(model.proto)
+    for weight in model.weights:
+        tensor = proto.graph.initializer.add()
+        tensor.CopyFrom(_tensor(weight))
+        tensor.raw_data = weight.data.to_array().tobytes()
+    return proto
+
+
+def _plan(model: Model) -> tuple[bytes, list[bytes], int]:
+    """Return the file's beginning, what stands in front of each weight's data, and the file's size."""
     announcements = []
     for weight in model.weights:
         size = weight.data.nbytes
         tensor = _tensor(weight).SerializeToString(deterministic=True) + tag(_RAW_DATA) + varint(size)
         announcements.append(tag(_INITIALIZER) + varint(len(tensor) + size) + tensor)
+    data = sum(map(len, announcements)) + sum(weight.data.nbytes for weight in model.weights)
     graph = model.proto.graph.SerializeToString(deterministic=True)
-    data = sum(weight.data.nbytes for weight in model.weights)
-    length = len(graph) + sum(map(len, announcements)) + data
     around = ModelProto()
     around.CopyFrom(model.proto)
     around.ClearField("graph")
-    return around.SerializeToString(deterministic=True) + tag(_GRAPH) + varint(length) + graph, announcements
+    head = around.SerializeToString(deterministic=True) + tag(_GRAPH) + varint(len(graph) + data) + graph
+    return head, announcements, len(head) + data
 
 
 def _store_outside(model: Model, path: Path) -> None:

@@ -1,0 +1,56 @@
+"""ONNX models in memory: the GRUs of a ModelProto as specs, and a spec as a ModelProto, without a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grubridge.errors import StackSelectionError
+from grubridge.files.text import nearest, printable
+from grubridge.formats.base import WriteOptions
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from grubridge.spec import GRUSpec
+
+__all__ = ["from_model", "to_model"]
+
+
+def from_model(model: ModelProto, stack: str | None = None) -> GRUSpec:
+    """Return the spec of a model's GRU. Its arrays are copies of the model's.
+
+    Args:
+        model: the model, its external data loaded.
+        stack: the name of the GRU node, or "first:last" of a chain; None when the model holds one.
+
+    Raises:
+        StackSelectionError: when there is none, or several and none was chosen.
+        FileFormatError: when the model is damaged, or its weights are not constant.
+    """
+    from grubridge.formats.onnx_contents import contents_of
+    from grubridge.formats.onnx_tensors import Tensors
+
+    stacks = contents_of(model, Tensors(), "").stacks
+    known = {entry.name: entry for one in stacks for entry in (one, *one.members)}
+    if stack is None and len(stacks) == 1:
+        return stacks[0].read()
+    if stack not in known:
+        listed = ", ".join(map(printable, known)) or "no GRU"
+        wanted = "no stack was chosen" if stack is None else f"no GRU is called '{printable(stack)}'"
+        raise StackSelectionError(
+            f"ONNX model: {wanted};{nearest(stack or '', known)} it holds {listed}", list(known)
+        )
+    return known[stack].read()
+
+
+def to_model(spec: GRUSpec, options: WriteOptions | None = None) -> ModelProto:
+    """Return a model of one GRU node per layer, as `grubridge.write` puts it into a file.
+
+    Raises:
+        UnsupportedFeatureError: when the options and the spec cannot go together, or the weights are
+            more than protobuf's 2 GiB.
+    """
+    from grubridge.formats.onnx_store import embedded
+    from grubridge.formats.onnx_write import prepare
+
+    return embedded(prepare(spec, options or WriteOptions(), {}).model)
