@@ -1,4 +1,4 @@
-"""Strip by strip must give what numpy gives at once. Strips are small here, so that there are many, on threads."""
+"""Strip by strip must give what numpy gives at once. Strips are small here, so that there are many of them."""
 
 import os
 import zlib
