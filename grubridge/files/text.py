@@ -13,7 +13,7 @@ _TEXT_AND_NUMBER = re.compile(r"([^0-9]*)([0-9]{0,18})")
 
 
 def printable(name: object, longest: int = _LONGEST) -> str:
-    """Return `name` with control, bidirectional and other unprintable characters escaped, cut at `longest`."""
+    """Return `name` with control, bidirectional and other odd characters escaped, cut at `longest`."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
     return text if len(text) <= longest else text[: longest - 3] + "..."
 

@@ -1,4 +1,4 @@
-"""Strip by strip must give what numpy gives at once. Strips are small here, so that there are many of them."""
+"""Strip by strip must give what numpy gives at once. Strips are small here, so that there are many."""
 
 import os
 import zlib
