@@ -130,10 +130,10 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("x.npy", "w", force_zip64=True) as entry:
-            for _ in range(1025):
-                entry.write(bytes(1 << 20))
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as entry:
+        for _ in range(1025):
+            entry.write(bytes(1 << 20))
 
     with pytest.raises(UnsafeFileError, match="its content would take 1,025 MiB"):
         probe_from_file(tmp_path / "x.npz", [SPEC])
