@@ -24,10 +24,10 @@ _NAMES: dict[Quantity, str] = {
     "candidate": "candidate",
 }
 _BOUND = (
-    "The bound is what rounding can do in one step from the run's own previous state; honest rounding "
-    "exceeds it in one check of a billion."
+    "The bound is what rounding can do in one step from the run's own last state; one honest check in a "
+    "billion exceeds it."
 )
-_REPLAYED = "Gates are replayed: the runtime's own operators, on its own states."
+_REPLAYED = "Gates are replayed by the runtime's operators."
 
 _EdgeKey = tuple[Edge, Side, Side]
 _Edges = dict[_EdgeKey, list[Comparison]]
@@ -53,7 +53,7 @@ def render(report: CheckReport) -> str:
     lines += _wrapped("drift, never judged", [_drift(report.drift, letters)] if report.drift else [])
     lines += _wrapped("left out", (f"{name}: {reason}" for name, reason in report.left_out.items()))
     lines += _wrapped("why", (f"{one.cause}: {one.detail}" for one in report.diagnosis))
-    return "\n".join([*lines, _verdict(report, edges, letters)]) + "\n"
+    return "\n".join([*lines, "", _verdict(report, edges, letters)]) + "\n"
 
 
 def to_json(report: CheckReport) -> dict[str, Any]:
@@ -162,9 +162,13 @@ def _measure(ones: Sequence[Comparison]) -> str:
     if not judged:
         return "not judged"
     largest, headroom = (max(column) for column in zip(*judged, strict=True))
+    return f"max |error| {largest:.1e}, {_times(headroom)}"
+
+
+def _times(headroom: float) -> str:
     if headroom <= 1:
-        return f"max |error| {largest:.1e}, {headroom:.2f} of the bound"
-    return f"max |error| {largest:.1e}, {headroom:.2g} times the bound"
+        return f"{headroom:.2f} of the bound"
+    return "infinitely above the bound" if math.isinf(headroom) else f"{headroom:.2g} times the bound"
 
 
 def _place(found: Sequence[Comparison]) -> Iterator[str]:
@@ -198,7 +202,7 @@ def _verdict(report: CheckReport, edges: _Edges, letters: _Letters) -> str:
     if report.verdict is Verdict.EQUIVALENT:
         gates = any(one.quantity != "hidden" for one in report.comparisons)
         what = "hidden states and gates" if gates else "hidden states"
-        return f"EQUIVALENT: {what} agree, within {largest:.2f} of the bound"
+        return f"EQUIVALENT: {what} agree, within {_times(largest)}"
     if report.verdict is Verdict.INCONCLUSIVE:
         return "INCONCLUSIVE: not everything could be run and judged"
     wrong = [key for key, found in edges.items() if any(one.verdict is Verdict.DIFFERENT for one in found)]
@@ -210,7 +214,7 @@ def _verdict(report: CheckReport, edges: _Edges, letters: _Letters) -> str:
         "write": f"{_side(right, letters)} is not the function of {letters[left.artifact]}",
         "end-to-end": f"{letters[right.artifact]} is not the function of {letters[left.artifact]}",
     }
-    return f"DIFFERENT: {blame[edge]}; up to {largest:.2g} times the bound"
+    return f"DIFFERENT: {blame[edge]}; up to {_times(largest)}"
 
 
 def _comparison(one: Comparison) -> dict[str, Any]:

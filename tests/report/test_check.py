@@ -1,0 +1,285 @@
+"""The text and the JSON of a check, from reports made by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+from grubridge.checker.judge import Element
+from grubridge.checker.result import (
+    Cause,
+    CheckedArtifact,
+    CheckedProbe,
+    CheckReport,
+    Comparison,
+    Drift,
+    Edge,
+    Run,
+    Side,
+)
+from grubridge.checker.verdict import Verdict
+from grubridge.reference.rounding import QUANTITIES
+from grubridge.report import render, to_json
+
+ONE, OTHER = Side("a.keras", "keras"), Side("b.pt", "pytorch")
+
+
+def _comparisons(edge: Edge, left: Side, right: Side, times: float = 0.25) -> tuple[Comparison, ...]:
+    verdict = Verdict.EQUIVALENT if times <= 1 else Verdict.DIFFERENT
+    first = None if times <= 1 else 2
+    return tuple(
+        Comparison(
+            edge,
+            left,
+            right,
+            layer,
+            "forward",
+            quantity,
+            verdict,
+            times * 1e-7,
+            times,
+            Element(1, 4, 3),
+            first,
+        )
+        for layer in (0, 1)
+        for quantity in QUANTITIES
+    )
+
+
+def _run(side: Side, version: str) -> Run:
+    return Run(side.artifact, str(side.backend), version, "cpu", "float32", True, 1.25, (), "replayed")  # noqa: FBT003
+
+
+def _report() -> CheckReport:
+    return CheckReport(
+        verdict=Verdict.EQUIVALENT,
+        artifacts=(
+            CheckedArtifact("a.keras", "a.keras", "keras", "gru", "float32", "0" * 64),
+            CheckedArtifact("b.pt", "b.pt", "pytorch", "rnn", "float32", None),
+        ),
+        runs=(
+            Run("a.keras", "reference", "numpy 2.0", "cpu", "float64", False, 0.1, (), "reference"),  # noqa: FBT003
+            _run(ONE, "keras 3.15.1 (tensorflow 2.21.0)"),
+            _run(OTHER, "torch 2.13.0"),
+        ),
+        comparisons=(
+            *_comparisons("read", ONE, Side("a.keras", None)),
+            *_comparisons("read", OTHER, Side("b.pt", None), 0.5),
+            *_comparisons("end-to-end", ONE, OTHER, 0.75),
+        ),
+        diagnosis=(),
+        drift=(Drift(ONE, OTHER, 3e-6, 1, "forward", 23),),
+        probe=CheckedProbe("random, seed 0", 4, 24, (24, 19, 13, 8), "given"),
+        environment={"grubridge": "0.1.0"},
+        left_out={},
+    )
+
+
+def test_text_of_an_equivalent_pair() -> None:
+    assert render(_report()) == (
+        """\
+A  a.keras (float32), keras 3.15.1 (tensorflow 2.21.0), cpu
+B  b.pt (float32), torch 2.13.0, cpu
+inputs: random, seed 0; 4 sequences, 24, 19, 13, 8 steps
+
+read: A on keras against the equations of A
+  hidden state  max |error| 2.5e-08, 0.25 of the bound
+  update gate   max |error| 2.5e-08, 0.25 of the bound
+  reset gate    max |error| 2.5e-08, 0.25 of the bound
+  candidate     max |error| 2.5e-08, 0.25 of the bound
+read: B on pytorch against the equations of B
+  hidden state  max |error| 5.0e-08, 0.50 of the bound
+  update gate   max |error| 5.0e-08, 0.50 of the bound
+  reset gate    max |error| 5.0e-08, 0.50 of the bound
+  candidate     max |error| 5.0e-08, 0.50 of the bound
+end-to-end: A on keras against B on pytorch
+  hidden state  max |error| 7.5e-08, 0.75 of the bound
+  update gate   max |error| 7.5e-08, 0.75 of the bound
+  reset gate    max |error| 7.5e-08, 0.75 of the bound
+  candidate     max |error| 7.5e-08, 0.75 of the bound
+
+The bound is what rounding can do in one step from the run's
+own last state; one honest check in a billion exceeds it.
+Gates are replayed by the runtime's operators.
+drift, never judged: running free, A on keras and B on
+  pytorch come up to 3.0e-06 apart
+
+EQUIVALENT: hidden states and gates agree, within 0.75 of the bound
+"""
+    )
+
+
+def test_text_of_a_difference_says_where() -> None:
+    report = replace(
+        _report(),
+        verdict=Verdict.DIFFERENT,
+        comparisons=(
+            *_comparisons("read", ONE, Side("a.keras", None)),
+            *_comparisons("end-to-end", ONE, OTHER, 2.5e6),
+        ),
+        diagnosis=(Cause("reset mode", "layer 0: after in a.keras, before in b.pt"),),
+    )
+    lines = render(report).splitlines()
+
+    assert "  hidden state  max |error| 2.5e-01, 2.5e+06 times the bound" in lines
+    place = lines.index("  DIFFERENT from step 2 on: layer 0 forward, hidden state;")
+    assert lines[place + 1] == "  most at step 4, sequence 1, unit 3"
+    assert "why: reset mode: layer 0: after in a.keras, before in b.pt" in lines
+    assert lines[-1] == "DIFFERENT: B is not the function of A; up to 2.5e+06 times the bound"
+
+
+def test_blame_falls_on_the_first_edge_that_differs() -> None:
+    for edge, left, right, words in (
+        ("read", ONE, Side("a.keras", None), "A on keras is not what was read from the file"),
+        ("write", Side("a.keras", None), OTHER, "B on pytorch is not the function of A"),
+    ):
+        found = _comparisons(edge, left, right, 5.0)  # type: ignore[arg-type]
+        text = render(replace(_report(), verdict=Verdict.DIFFERENT, comparisons=found))
+        assert text.splitlines()[-1] == f"DIFFERENT: {words}; up to 5 times the bound"
+
+
+def test_text_of_other_shapes() -> None:
+    cause = Cause("structure", "a.keras has 1 layer, b.pt has 2 layers")
+    report = replace(
+        _report(),
+        verdict=Verdict.DIFFERENT,
+        runs=(),
+        comparisons=(),
+        drift=(),
+        probe=None,
+        diagnosis=(cause,),
+    )
+
+    assert render(report) == (
+        """\
+A  a.keras (float32), not run
+B  b.pt (float32), not run
+
+why: structure: a.keras has 1 layer, b.pt has 2 layers
+
+DIFFERENT: these GRUs are not of one shape
+"""
+    )
+
+
+def test_text_of_what_could_not_run() -> None:
+    report = replace(
+        _report(),
+        verdict=Verdict.INCONCLUSIVE,
+        runs=_report().runs[:1],
+        comparisons=(),
+        drift=(),
+        diagnosis=(Cause("not run", "a.keras: needs keras:\n  pip install 'grubridge[tensorflow]'"),),
+        left_out={"pytorch": "the reset gate is applied before the recurrent product"},
+    )
+    lines = render(report).splitlines()
+
+    assert "A  a.keras (float32), not run" in lines
+    assert "left out: pytorch: the reset gate is applied before the" in lines
+    assert "why: not run: a.keras: needs keras:" in lines
+    assert "  pip install 'grubridge[tensorflow]'" in lines
+    assert lines[-1] == "INCONCLUSIVE: not everything could be run and judged"
+
+
+def test_many_files_get_one_line_each() -> None:
+    sides = [Side(f"{name}.pt", "pytorch") for name in "abcdef"]
+    found = [one for side in sides for one in _comparisons("read", side, Side(side.artifact, None))]
+    report = replace(
+        _report(),
+        runs=tuple(_run(side, "torch 2.13.0") for side in sides),
+        comparisons=tuple(found),
+        artifacts=tuple(
+            CheckedArtifact(side.artifact, side.artifact, "pytorch", "rnn", "float32", None) for side in sides
+        ),
+        drift=(),
+    )
+    lines = render(report).splitlines()
+
+    assert "F  f.pt (float32), torch 2.13.0, cpu" in lines
+    assert lines.count("  hidden state  max |error| 2.5e-08, 0.25 of the bound") == 6
+    assert not any("gate   " in line for line in lines)
+
+
+def test_text_is_ascii_and_narrow_but_for_names() -> None:
+    text = render(_report())
+
+    assert text.isascii()
+    assert max(map(len, text.splitlines()[2:-1])) <= 60
+    assert len(text.splitlines()) <= 27
+
+
+def test_rebuilt_layers_are_told() -> None:
+    rebuilt = replace(_run(ONE, "keras 3.15.1"), native=False, notes=("Keras 3 does not open this file",))
+    report = replace(_report(), runs=(rebuilt,))
+
+    assert "   note: Keras 3 does not open this file" in render(report).splitlines()
+
+
+def test_json_is_the_documented_one() -> None:
+    document = to_json(_report())
+
+    assert list(document) == [
+        "schema_version",
+        "verdict",
+        "artifacts",
+        "runs",
+        "comparisons",
+        "diagnosis",
+        "sensitivity",
+        "drift",
+        "probe",
+        "environment",
+    ]
+    assert (document["schema_version"], document["verdict"]) == (1, "EQUIVALENT")
+    assert document["artifacts"][0] == {
+        "path": "a.keras",
+        "format": "keras",
+        "stack": "gru",
+        "sha256": "0" * 64,
+    }
+    assert document["runs"][1] == {
+        "artifact": "a.keras",
+        "backend": "keras",
+        "version": "keras 3.15.1 (tensorflow 2.21.0)",
+        "device": "cpu",
+        "dtype": "float32",
+        "native": True,
+        "seconds": 1.25,
+    }
+    assert document["comparisons"][16] == {
+        "edge": "end-to-end",
+        "left": "a.keras on keras",
+        "right": "b.pt on pytorch",
+        "layer": 0,
+        "direction": "forward",
+        "quantity": "hidden",
+        "verdict": "EQUIVALENT",
+        "max_abs": 0.75 * 1e-7,
+        "headroom": 0.75,
+        "worst": {"batch": 1, "time": 4, "unit": 3},
+        "first_bad_time": None,
+    }
+    assert document["probe"] == {
+        "origin": "random, seed 0",
+        "batch": 4,
+        "steps": 24,
+        "lengths": [24, 19, 13, 8],
+        "initial_state": "given",
+    }
+    assert document["sensitivity"] is None
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_json_has_no_infinity() -> None:
+    infinite = replace(_report().comparisons[0], max_abs=math.inf, headroom=math.inf)
+    unjudged = Comparison(
+        "read", ONE, Side("a.keras", None), 0, "forward", "hidden", Verdict.INCONCLUSIVE, reason="none"
+    )
+    document = to_json(replace(_report(), comparisons=(infinite, unjudged)))
+
+    assert [one["max_abs"] for one in document["comparisons"]] == [None, None]
+    assert [one["worst"] for one in document["comparisons"]] == [{"batch": 1, "time": 4, "unit": 3}, None]
+    json.dumps(document, allow_nan=False)
+    text = render(replace(_report(), comparisons=(infinite,), verdict=Verdict.DIFFERENT))
+    assert "max |error| inf, infinitely above the bound" in text
