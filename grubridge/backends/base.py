@@ -54,7 +54,7 @@ class Backend(Protocol):
 
         Raises:
             CannotRunError: when the framework has no way to run this model.
-            ProbeError: when the probe's sizes are not the model's.
+            ProbeError: when an initial state is not of the model's size.
             Exception: whatever the framework raises; `launch` makes it a BackendError.
         """
 

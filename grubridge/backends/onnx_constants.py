@@ -53,7 +53,7 @@ def constants_model(model: ModelProto, scopes: Scopes, names: Sequence[str]) -> 
     """
     initializers = {tensor.name: tensor for graph in scopes for tensor in graph.initializer}
     producers = {name: node for graph in scopes for node in graph.node for name in node.output if name}
-    nodes: list[NodeProto] = []
+    nodes: dict[tuple[str, ...], NodeProto] = {}
     tensors: dict[str, TensorProto] = {}
     constant: list[str] = []
     for name in names:
@@ -64,10 +64,10 @@ def constants_model(model: ModelProto, scopes: Scopes, names: Sequence[str]) -> 
         for part in needed:
             if part in initializers:
                 tensors[part] = initializers[part]
-            elif producers[part] not in nodes:
-                nodes.append(producers[part])
+            else:
+                nodes[tuple(producers[part].output)] = producers[part]
     outputs = [helper.make_empty_tensor_value_info(name) for name in constant]
-    graph = helper.make_graph(nodes, "constants", [], outputs, list(tensors.values()))
+    graph = helper.make_graph(list(nodes.values()), "constants", [], outputs, list(tensors.values()))
     version = max(model.ir_version, OLDEST_IR_VERSION)
     return helper.make_model(graph, opset_imports=model.opset_import, ir_version=version), constant
 
@@ -76,7 +76,7 @@ def _needed(
     name: str, initializers: Mapping[str, TensorProto], producers: Mapping[str, NodeProto]
 ) -> list[str] | None:
     """Return every value that `name` is computed from and itself, in order; None when one is no constant."""
-    done: list[str] = []
+    done: dict[str, None] = {}
     pending = [name]
     while pending:
         current = pending[-1]
@@ -94,8 +94,8 @@ def _needed(
             return None  # a circle: the file is damaged
         pending.extend(missing)
         if not missing:
-            done.append(pending.pop())
-    return done
+            done[pending.pop()] = None
+    return list(done)
 
 
 def _has_subgraph(node: NodeProto) -> bool:

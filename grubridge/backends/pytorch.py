@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from grubridge.errors import BackendError
+from grubridge.files.text import printable
 from grubridge.spec import Array, Direction, Gates
 from grubridge.trace import DirectionTrace, Place, Probe, Trace, previous_state
 
@@ -67,8 +69,11 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
     for key in artifact.address["keys"]:
         found = found[key]
     prefix, pattern = artifact.address["prefix"], _CELL_KEY if artifact.address["cell"] else _GRU_KEY
-    own = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
-    return {key: value for key, value in own.items() if pattern.fullmatch(key)}
+    below = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+    own = {key: value for key, value in below.items() if pattern.fullmatch(key)}
+    if not own:
+        raise BackendError(f"its state dict has no GRU under the prefix {printable(prefix)!r}")
+    return own
 
 
 @dataclass(frozen=True)

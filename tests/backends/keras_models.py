@@ -71,18 +71,11 @@ def arguments(layer: GRULayer) -> dict[str, Any]:
 def gru(layers: ModuleType, layer: GRULayer, name: str, *, kind: str = "GRU", **changes: Any) -> Any:
     """Return an unbuilt Keras layer: a GRU or an RNN of a GRUCell, in a Bidirectional where there are two."""
     settings = arguments(layer)
-    way = {
-        "return_sequences": True,
-        "go_backwards": layer.forward is None,
-        "dtype": settings["dtype"],
-        **changes,
-    }
+    way = {"return_sequences": True, "go_backwards": layer.forward is None, **changes}
     if kind == "RNN":
-        made = layers.RNN(layers.GRUCell(**settings), name=name, **way)
+        made = layers.RNN(layers.GRUCell(**settings), name=name, dtype=settings["dtype"], **way)
     else:
-        made = layers.GRU(
-            **settings, name=name, **{key: value for key, value in way.items() if key != "dtype"}
-        )
+        made = layers.GRU(name=name, **{**settings, **way})
     if layer.forward is None or layer.backward is None:
         return made
     return layers.Bidirectional(made, name=name, dtype=settings["dtype"])

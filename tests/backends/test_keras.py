@@ -66,6 +66,7 @@ def runs(keras: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     models.add("chain.keras", CHAIN)
     models.add("plain.h5", PLAIN)
     models.add("both.h5", BOTH)
+    models.add("mixed.keras", PLAIN, dtype="mixed_float16")
     models.add("rnn.keras", BEFORE, kind="RNN")
     models.add("rnn_both.keras", BOTH, kind="RNN")
     models.add("unrolled_stateless.keras", PLAIN, unroll=False, stateful=False, return_state=False)
@@ -83,7 +84,15 @@ def runs(keras: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 NATIVE = [
     *(f"{name}.keras" for name in (*ALONE, *DTYPES)),
-    *("chain.keras", "plain.h5", "both.h5", "rnn.keras", "rnn_both.keras", "unrolled_stateless.keras"),
+    *(
+        "chain.keras",
+        "plain.h5",
+        "both.h5",
+        "mixed.keras",
+        "rnn.keras",
+        "rnn_both.keras",
+        "unrolled_stateless.keras",
+    ),
     *(
         "zero_states.keras",
         "last_step.keras",
@@ -101,7 +110,7 @@ def test_keras_3_agrees_with_the_equations(case: str, runs: Runs) -> None:
 
     assert isinstance(trace, Trace), trace
     assert (trace.native, trace.notes) == (True, ())
-    assert_agrees(trace, spec, probe)
+    assert_agrees(trace, spec, probe, "float16" if case == "mixed.keras" else None)
     assert trace.backend == "keras"
     assert trace.version.startswith("keras 3.")
     assert "(tensorflow 2." in trace.version

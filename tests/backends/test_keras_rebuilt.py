@@ -103,9 +103,9 @@ def _by_hand(folder: Path) -> dict[str, Case]:
         array
         for gate in ("update", "reset", "candidate")
         for array in (
-            forward.input_weight[gate].T,  # type: ignore[index]
-            forward.recurrent_weight[gate].T,  # type: ignore[index]
-            forward.input_bias[gate],  # type: ignore[index]
+            forward.input_weight[gate].T,
+            forward.recurrent_weight[gate].T,
+            forward.input_bias[gate],
         )
     ]
     kernel, recurrent, bias = cell_arrays(_forward(PLAIN), reset_after=True)

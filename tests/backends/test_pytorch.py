@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from grubridge.backends.base import Artifact
-from grubridge.backends.launch import Job, run_job, run_jobs
+from grubridge.backends.launch import Job, run_jobs
 from grubridge.errors import BackendError, ProbeError
 from grubridge.spec import CANDIDATE, RESET, UPDATE, Array, GRUSpec, fuse
 from grubridge.trace import Probe, Trace
@@ -146,6 +146,8 @@ def test_refusals_are_torch_s_own_words(torch: ModuleType, tmp_path: Path) -> No
     spec = member("reset_after")
     stored = _state_dict(torch, spec)
     files = {
+        "whole.pt": stored,
+        "elsewhere.pt": {f"rnn\x1b.{key}": value for key, value in stored.items()},
         "missing.pt": {key: value for key, value in stored.items() if key != "bias_hh_l0"},
         "surplus.pt": {**stored, "weight_ih_l1": stored["weight_ih_l0"]},
     }
@@ -160,14 +162,15 @@ def test_refusals_are_torch_s_own_words(torch: ModuleType, tmp_path: Path) -> No
 
     narrow = Probe(probe.x[:, :, :2])
     large = Probe(probe.x, {(0, "forward"): np.zeros((3, 9))})
-    missing, surplus, cut, pickled, thin, wide = run_jobs(
+    missing, surplus, cut, pickled, elsewhere, thin, wide = run_jobs(
         [
             job("missing.pt", probe),
             job("surplus.pt", probe),
             job("cut.pt", probe),
             job("pickled.pt", probe),
-            job("missing.pt", narrow),
-            job("missing.pt", large),
+            job("elsewhere.pt", probe),
+            job("whole.pt", narrow),
+            job("whole.pt", large),
         ]
     )
 
@@ -179,6 +182,7 @@ def test_refusals_are_torch_s_own_words(torch: ModuleType, tmp_path: Path) -> No
     assert 'Unexpected key(s) in state_dict: "weight_ih_l1"' in str(surplus)
     assert "failed finding central directory" in str(cut)
     assert "Weights only load failed" in str(pickled)
+    assert str(elsewhere).endswith("pytorch cannot run it: its state dict has no GRU under the prefix ''")
     assert "Expected 5, got 2" in str(thin)
     assert isinstance(wide, ProbeError)
     assert str(wide).endswith("the initial state of layer 0 forward must be [3, 7]; received [3, 9]")
@@ -191,6 +195,13 @@ def test_a_device_that_is_not_there(torch: ModuleType, tmp_path: Path) -> None:
     torch.save(_state_dict(torch, spec), tmp_path / "model.pt")
     artifact = Artifact(str(tmp_path / "model.pt"), "pytorch", _address(spec))
 
-    with pytest.raises(BackendError, match=r"model.pt: pytorch cannot run it: it has no device 'cuda' here"):
-        run_job(Job("pytorch", artifact, make_probe(spec), "cuda"))
-    assert run_job(Job("pytorch", artifact, make_probe(spec), "auto")).device == "cpu"
+    wanted, automatic = run_jobs(
+        [Job("pytorch", artifact, make_probe(spec), how) for how in ("cuda", "auto")]
+    )
+
+    assert isinstance(wanted, BackendError)
+    assert str(wanted) == (
+        f"{tmp_path / 'model.pt'}: pytorch cannot run it: it has no device 'cuda' here; it offers cpu"
+    )
+    assert isinstance(automatic, Trace)
+    assert automatic.device == "cpu"
