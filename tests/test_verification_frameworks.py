@@ -1,0 +1,62 @@
+"""verify with the frameworks themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from grubridge.checker.verdict import Verdict
+from grubridge.conversion import write
+from grubridge.spec import GRUSpec
+from grubridge.verification import verify
+from tests.zoo import make_spec, member
+
+
+@pytest.mark.usefixtures("torch", "onnxruntime")
+def test_chaotic_but_equal_pair_is_equivalent(tmp_path: Path) -> None:
+    """Weights five times as large, 1024 steps: PyTorch and ONNX Runtime end far apart, and both are right."""
+    write(_chaotic(), tmp_path / "a.pt")
+    write(_chaotic(), tmp_path / "b.onnx")
+    report = verify(tmp_path / "a.pt", tmp_path / "b.onnx", steps=1024, batch=2, device="cpu")
+
+    assert report.verdict is Verdict.EQUIVALENT, report.diagnosis
+    assert max(drift.max_abs for drift in report.drift) > 1
+
+
+@pytest.mark.usefixtures("torch", "onnxruntime")
+def test_chaotic_pair_with_one_changed_weight_is_different(tmp_path: Path) -> None:
+    write(_chaotic(), tmp_path / "a.pt")
+    write(_chaotic(changed=1e-3), tmp_path / "b.onnx")
+    report = verify(tmp_path / "a.pt", tmp_path / "b.onnx", steps=1024, batch=2, device="cpu")
+
+    assert report.verdict is Verdict.DIFFERENT
+
+
+def test_one_file_through_every_runtime(
+    keras: ModuleType, torch: ModuleType, onnxruntime: ModuleType, tmp_path: Path
+) -> None:
+    write(member("two_layers_bidirectional"), tmp_path / "a.keras")
+    report = verify(tmp_path / "a.keras", device="cpu")
+
+    assert report.verdict is Verdict.EQUIVALENT, report.diagnosis
+    assert {run.backend for run in report.runs} == {"reference", "keras", "pytorch", "onnxruntime"}
+    assert {one.edge for one in report.comparisons} == {"read", "write"}
+    versions = {run.backend: run.version for run in report.runs}
+    for name, module in (("keras", keras), ("pytorch", torch), ("onnxruntime", onnxruntime)):
+        assert module.__version__ in versions[name]
+
+
+def _chaotic(changed: float = 0.0) -> GRUSpec:
+    spec = make_spec("chaotic", sizes=(8, 64), seed=31)
+    direction = next(spec.directions())[2]
+    large = direction.recurrent_weight.map(lambda w: w * np.float32(5))
+    if changed:
+        candidate = large.candidate.copy()
+        candidate[7, 11] *= np.float32(1 + changed)
+        large = replace(large, candidate=candidate)
+    direction = replace(direction, recurrent_weight=large)
+    return replace(spec, layers=(replace(spec.layers[0], forward=direction),))
