@@ -114,7 +114,9 @@ class _Direction:
 
     def _previous(self) -> str:
         """h_{t-1} of every step: the initial state, then Y but for the step that is read last."""
-        hidden = self._of_direction(self._place.y, axis=1)
+        # the Reshape takes the name off the number of steps, which Slice of opset 10 would keep for one less
+        shape = self._builder.integers(f"{self._prefix}shape", -1, 0, self._place.layer.hidden_size)
+        hidden = self._add("Reshape", self._of_direction(self._place.y, axis=1), shape)
         first = self._add("Gather", self._place.state, self._numbered(), axis=0)
         if self._name == "forward":
             return self._add("Concat", first, self._slice(hidden, 0, -1), axis=0)

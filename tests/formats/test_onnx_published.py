@@ -86,7 +86,9 @@ def test_the_onnx_projects_own_cases(real: Path, tmp_path: Path, name: str) -> N
         files = (data / f"{kind}_{number}.pb" for number in range(count))
         return [numpy_helper.to_array(TensorProto.FromString(path.read_bytes())) for path in files]
 
-    arrays = dict(zip((one.name for one in model.graph.input), stored("input", len(model.graph.input)), strict=True))
+    arrays = dict(
+        zip((one.name for one in model.graph.input), stored("input", len(model.graph.input)), strict=True)
+    )
     x = arrays.pop("X")
     spec = read_one(Node(model.graph.node[0], arrays, {"X": x}, 22).model(), tmp_path)
 
@@ -140,7 +142,8 @@ def test_gtcrns_checkpoint_holds_the_same_bits(real: Path) -> None:
     trained = pytorch.contents(checkpoint, ReadHints()).stacks
 
     pairs = {
-        entry.name: [spec.name for spec in exported if not differences(entry.read(), spec)] for entry in trained
+        entry.name: [spec.name for spec in exported if not differences(entry.read(), spec)]
+        for entry in trained
     }
 
     assert pairs == {
