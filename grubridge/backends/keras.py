@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from grubridge.errors import CannotRunError
 from grubridge.files.text import printable
 from grubridge.spec import Array, Direction, Gates
 from grubridge.trace import DirectionTrace, Place, Probe, Trace, previous_state, valid_steps
@@ -50,11 +51,14 @@ def run(artifact: Artifact, probe: Probe, device: str) -> Trace:
     # where there is a GPU, Keras takes it unasked
     with keras.device("cpu") if device == "cpu" else nullcontext():
         opened = _open(artifact)
+        dtype = opened.layers[0][0].compute_dtype
+        if dtype == "float64" and _engine() == "jax":
+            reason = "Keras on JAX computes float64 as float32"
+            raise CannotRunError(f"{reason}; install tensorflow, on which it does not", reason)
         for k, layer in enumerate(opened.layers):
             made = {(k, _direction(half)): _run_direction(half, k, x, probe) for half in layer}
             places.update(made)
             x = layer_output([trace.hidden for trace in made.values()], valid)
-    dtype = opened.layers[0][0].compute_dtype
     return Trace(NAME, _version(opened.package), device, dtype, opened.native, places, notes=opened.notes)
 
 
@@ -108,9 +112,9 @@ def _open(artifact: Artifact) -> _Opened:
     from .keras_native import open_natively, packages_to_try, reason_against
     from .keras_rebuild import rebuild
 
-    reason = reason_against(artifact)
-    reasons = [reason] if reason else []
-    for package in [] if reason else packages_to_try(artifact, _engine()):
+    against = reason_against(artifact, _engine())
+    reasons = [against] if against else []
+    for package in [] if against else packages_to_try(artifact, _engine()):
         try:
             return _Opened(open_natively(artifact, import_module(package)), package, native=True)
         except Exception as error:  # noqa: BLE001, PERF203 - Keras fails on files it cannot open in many ways

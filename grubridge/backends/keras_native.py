@@ -26,13 +26,10 @@ def packages_to_try(artifact: Artifact, engine: str) -> list[str]:
     if keras_major(artifact.address) >= 3:
         return ["keras"]
     packages = ["tf_keras"] if engine == "tensorflow" and find_spec("tf_keras") is not None else []
-    kinds = ("activation", "recurrent_activation")
-    if any(config.get(kind) == "hard_sigmoid" for _, config in _cells(artifact) for kind in kinds):
-        return packages
-    return [*packages, "keras"]
+    return packages if _has_hard_sigmoid(artifact) else [*packages, "keras"]
 
 
-def reason_against(artifact: Artifact) -> str | None:
+def reason_against(artifact: Artifact, engine: str) -> str | None:
     """Return why the file is not given to any Keras to open, None when nothing speaks against it."""
     if artifact.address["kind"].endswith("-weights"):
         return "the file holds weights without a model"
@@ -41,9 +38,16 @@ def reason_against(artifact: Artifact) -> str | None:
             return "a CuDNNGRU needs a GPU"
         if "reset_after" not in config:
             return "the file is older than reset_after, whose default has changed since"
+    if not packages_to_try(artifact, engine):
+        return "its hard_sigmoid is that of Keras 2, which needs tensorflow and tf_keras to run"
     if name := unlisted_class(artifact):
         return f"the model holds a {name}, which grubridge lets no Keras load because it might run code"
     return None
+
+
+def _has_hard_sigmoid(artifact: Artifact) -> bool:
+    kinds = ("activation", "recurrent_activation")
+    return any(config.get(kind) == "hard_sigmoid" for _, config in _cells(artifact) for kind in kinds)
 
 
 def open_natively(artifact: Artifact, package: Any) -> list[list[Any]]:  # noqa: ANN401 - a module

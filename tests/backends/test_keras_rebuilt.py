@@ -222,6 +222,11 @@ def test_keras_on_pytorch(
         assert isinstance(trace, Trace), trace
         assert_agrees(trace, its_spec, its_probe)
         assert "(torch 2." in trace.version
+    trace = made["old.h5"][0]
+    assert isinstance(trace, Trace)
+    assert trace.notes[0].endswith(
+        "its hard_sigmoid is that of Keras 2, which needs tensorflow and tf_keras to run"
+    )
     assert {name: run[0].native for name, run in made.items() if isinstance(run[0], Trace)} == {
         "old.h5": False,
         "plain.keras": True,
