@@ -36,7 +36,11 @@ def _stacked(layers: Layers) -> Any:
 
 def _own_backward_layer(layers: Layers) -> Any:
     backward = layers.GRU(
-        5, return_sequences=True, go_backwards=True, activation="softsign", recurrent_activation="hard_sigmoid"
+        5,
+        return_sequences=True,
+        go_backwards=True,
+        activation="softsign",
+        recurrent_activation="hard_sigmoid",
     )
     return layers.Bidirectional(layers.GRU(5, return_sequences=True), backward_layer=backward)
 

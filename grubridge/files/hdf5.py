@@ -161,8 +161,8 @@ class Hdf5File:
         place = f"{self._where}: {printable(path)}"
         with self._guard(path):
             dataset = self._dataset(path)
-            check_storage(dataset, place)
             dtype = float_dtype(dataset, self.text(path, "dtype"), place)
+            check_storage(dataset, place)
             return Hdf5Array(self, path, tuple(dataset.shape), dtype)
 
     def values(self, array: Hdf5Array) -> Array:

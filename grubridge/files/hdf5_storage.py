@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["as_file", "check_storage", "float_dtype"]
 
 _FLOATS = ("float16", "float32", "float64")
-_LARGEST_RATIO = 1000  # deflate cannot do better
+_LARGEST_RATIO = 100  # weights hardly compress; a bomb reaches 1000
 _RATIO_MATTERS_FROM = 1 << 20
 
 

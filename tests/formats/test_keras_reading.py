@@ -80,7 +80,7 @@ def test_half_precision_keeps_its_bits(
 
     kernel = np.asarray(model.get_weights()[0])
     assert spec.dtype.name == dtype
-    assert (spec.layers[0].forward.input_weight.update.T == kernel[:, :5]).all()  # type: ignore[union-attr]
+    assert (kernel[:, :5] == spec.layers[0].forward.input_weight.update.T).all()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("variant", ["reset_after", "reset_before", "concat", "stacked_cells"])
