@@ -15,8 +15,6 @@ from tests.keras_grus import expected_output, largest_difference, probe_x, rando
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*HDF5 file via `model.save", "ignore:.*legacy")
 
-FILES = ["model.keras", "model.h5"]
-
 
 @pytest.fixture(params=["keras", "tf_keras"])
 def framework(request: pytest.FixtureRequest) -> ModuleType:
@@ -29,6 +27,10 @@ def _saved(model: Any, path: Path) -> Contents:
     return adapter.contents(path, ReadHints())
 
 
+def _saved_as_both(model: Any, folder: Path) -> list[Contents]:
+    return [_saved(model, folder / file) for file in ("model.keras", "model.h5")]
+
+
 def _names(contents: Contents) -> list[str]:
     return [entry.name for entry in contents.stacks]
 
@@ -37,10 +39,7 @@ def _gru(framework: ModuleType, units: int, **settings: Any) -> Any:
     return framework.layers.GRU(units, return_sequences=True, **settings)
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_neighbours_that_feed_only_each_other_are_one_stack(
-    framework: ModuleType, tmp_path: Path, file: str
-) -> None:
+def test_neighbours_that_feed_only_each_other_are_one_stack(framework: ModuleType, tmp_path: Path) -> None:
     layers = framework.layers
     model = randomise(
         framework.Sequential(
@@ -56,19 +55,18 @@ def test_neighbours_that_feed_only_each_other_are_one_stack(
         )
     )
 
-    (entry,) = _saved(model, tmp_path / file).stacks
+    for contents in _saved_as_both(model, tmp_path):
+        (entry,) = contents.stacks
+        assert entry.name == "first:third"
+        assert [member.name for member in entry.members] == ["first", "second", "third"]
+        assert len(entry.address["layers"]) == 3
+        assert largest_difference(model, entry.read()) < 1e-6
+        assert [member.read().layers[0].hidden_size for member in entry.members] == [4, 5, 6]
 
-    assert entry.name == "first:third"
-    assert [member.name for member in entry.members] == ["first", "second", "third"]
-    assert len(entry.address["layers"]) == 3
-    assert largest_difference(model, entry.read()) < 1e-6
-    assert [member.read().layers[0].hidden_size for member in entry.members] == [4, 5, 6]
 
-
-@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("between", ["Dense", "LayerNormalization"])
 def test_a_layer_that_changes_its_input_ends_a_chain(
-    framework: ModuleType, tmp_path: Path, file: str, between: str
+    framework: ModuleType, tmp_path: Path, between: str
 ) -> None:
     other = getattr(framework.layers, between)
     changing = other(4) if between == "Dense" else other()
@@ -76,7 +74,8 @@ def test_a_layer_that_changes_its_input_ends_a_chain(
         [framework.Input((7, 3)), _gru(framework, 4, name="a"), changing, _gru(framework, 4, name="b")]
     )
 
-    assert _names(_saved(model, tmp_path / file)) == ["a", "b"]
+    for contents in _saved_as_both(model, tmp_path):
+        assert _names(contents) == ["a", "b"]
 
 
 def _read_twice(framework: ModuleType) -> Any:
@@ -124,27 +123,25 @@ def _repeated(framework: ModuleType) -> Any:
     "make",
     [_read_twice, _returned_too, _called_twice, _state_from_below, _summed, _backwards, _repeated],
 )
-@pytest.mark.parametrize("file", FILES)
 def test_layers_that_do_not_feed_only_each_other_are_apart(
-    framework: ModuleType, tmp_path: Path, file: str, make: Callable[[ModuleType], Any]
+    framework: ModuleType, tmp_path: Path, make: Callable[[ModuleType], Any]
 ) -> None:
-    assert _names(_saved(make(framework), tmp_path / file)) == ["a", "b"]
+    for contents in _saved_as_both(make(framework), tmp_path):
+        assert _names(contents) == ["a", "b"]
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_a_functional_chain_is_one_stack(framework: ModuleType, tmp_path: Path, file: str) -> None:
+def test_a_functional_chain_is_one_stack(framework: ModuleType, tmp_path: Path) -> None:
     given = framework.Input((7, 3))
     below = framework.layers.Dropout(0.5)(_gru(framework, 4, name="a")(given))
     model = randomise(framework.Model(given, _gru(framework, 5, name="b")(below)))
 
-    (entry,) = _saved(model, tmp_path / file).stacks
+    for contents in _saved_as_both(model, tmp_path):
+        (entry,) = contents.stacks
+        assert entry.name == "a:b"
+        assert largest_difference(model, entry.read()) < 1e-6
 
-    assert entry.name == "a:b"
-    assert largest_difference(model, entry.read()) < 1e-6
 
-
-@pytest.mark.parametrize("file", [*FILES, "model.weights.h5"])
-def test_layers_of_models_in_models_are_found(framework: ModuleType, tmp_path: Path, file: str) -> None:
+def test_layers_of_models_in_models_are_found(framework: ModuleType, tmp_path: Path) -> None:
     one, two, three, top = (
         _gru(framework, 4 + index, name=name) for index, name in enumerate(("one", "two", "one", "top"))
     )
@@ -155,15 +152,13 @@ def test_layers_of_models_in_models_are_found(framework: ModuleType, tmp_path: P
     outer = framework.Input((7, 3))
     model = randomise(framework.Model(outer, wrapped(inner(top(outer)))))
 
-    contents = _saved(model, tmp_path / file)
-
-    if file.endswith(".weights.h5"):
-        expected = {"functional/gru": three, "gru": top, "sequential/gru": one, "sequential/gru_1": two}
-    else:
-        expected = {"top": top, "inner/one": one, "inner/two": two, "wrapped/one": three}
-    assert _names(contents) == list(expected)
-    for entry in contents.stacks:
-        assert largest_difference(expected[entry.name], entry.read()) < 1e-6
+    named = {"top": top, "inner/one": one, "inner/two": two, "wrapped/one": three}
+    positions = {"functional/gru": three, "gru": top, "sequential/gru": one, "sequential/gru_1": two}
+    for file, expected in (("m.keras", named), ("m.h5", named), ("m.weights.h5", positions)):
+        contents = _saved(model, tmp_path / file)
+        assert _names(contents) == list(expected)
+        for entry in contents.stacks:
+            assert largest_difference(expected[entry.name], entry.read()) < 1e-6
 
 
 def test_classes_are_counted_in_the_order_of_the_model(framework: ModuleType, tmp_path: Path) -> None:
@@ -204,24 +199,22 @@ def test_attributes_lead_to_the_layers_of_a_subclassed_model(keras: ModuleType, 
         assert np.abs(np.asarray(model(probe_x())) - expected_output(decoder, between)).max() < 1e-6
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_a_time_distributed_gru_is_a_stack(framework: ModuleType, tmp_path: Path, file: str) -> None:
+def test_a_time_distributed_gru_is_a_stack(framework: ModuleType, tmp_path: Path) -> None:
     layers = framework.layers
     inner = layers.GRU(5, name="inside")
     model = randomise(
         framework.Sequential([framework.Input((4, 7, 3)), layers.TimeDistributed(inner, name="each")])
     )
 
-    (entry,) = _saved(model, tmp_path / file).stacks
+    made = np.asarray(model(np.stack([probe_x()] * 4, axis=1)))[:, 0]
+    for contents in _saved_as_both(model, tmp_path):
+        (entry,) = contents.stacks
+        assert entry.name == "each/inside"
+        assert np.abs(made - expected_output(entry.read(), probe_x())).max() < 1e-6
 
-    assert entry.name == "each/inside"
-    slices = np.stack([probe_x()] * 4, axis=1)
-    assert np.abs(np.asarray(model(slices))[:, 0] - expected_output(entry.read(), probe_x())).max() < 1e-6
 
-
-@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("source", ["Masking", "Embedding", "nested", "none"])
-def test_a_mask_from_above_is_noted(framework: ModuleType, tmp_path: Path, file: str, source: str) -> None:
+def test_a_mask_from_above_is_noted(framework: ModuleType, tmp_path: Path, source: str) -> None:
     layers = framework.layers
     if source == "Embedding":
         first = [framework.Input((7,), dtype="int32"), layers.Embedding(9, 3, mask_zero=True)]
@@ -231,9 +224,9 @@ def test_a_mask_from_above_is_noted(framework: ModuleType, tmp_path: Path, file:
         first = [framework.Input((7, 3)), *([layers.Masking()] if source == "Masking" else [])]
     model = framework.Sequential([*first, layers.Dropout(0.5), layers.GRU(4, stateful=False)])
 
-    (entry,) = _saved(model, tmp_path / file).stacks
-
-    assert entry.read().io.masking == (source != "none")
+    for contents in _saved_as_both(model, tmp_path):
+        (entry,) = contents.stacks
+        assert entry.read().io.masking == (source != "none")
 
 
 def test_what_is_no_gru_is_named(framework: ModuleType, tmp_path: Path) -> None:
@@ -251,8 +244,7 @@ def test_what_is_no_gru_is_named(framework: ModuleType, tmp_path: Path) -> None:
     named = ("LSTM 'long'", "Bidirectional of LSTM 'both'", "RNN of LSTMCell 'cells'", "SimpleRNN 'simple'",
              "RNN of StackedRNNCells 'mixed'")  # fmt: skip
 
-    for file in FILES:
-        contents = _saved(model, tmp_path / file)
+    for contents in _saved_as_both(model, tmp_path):
         assert contents.stacks == ()
         assert contents.others == named
     assert _saved(model, tmp_path / "model.weights.h5").others == (

@@ -79,8 +79,8 @@ def test_a_configuration_that_does_not_fit(good: Path, settings: Config, message
         ("swish", "swish", ""),
         ("my>sigmoid", "my>sigmoid", " Did you mean 'sigmoid'?"),
         ({"module": "os", "class_name": "function", "config": "system"}, "os.system", ""),
-        ({"module": "builtins", "class_name": "function", "config": "mine"}, "mine", ""),
-        ({"class_name": "PReLU", "config": {}}, "PReLU", " Did you mean 'relu'?"),
+        ({"module": "builtins", "class_name": "function", "config": "my_own"}, "my_own", ""),
+        ({"class_name": "PReLU", "config": {}}, "PReLU", ""),
         (["tanh"], "something that is not a name", ""),
     ],
 )
