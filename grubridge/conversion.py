@@ -224,7 +224,12 @@ def _write(spec: GRUSpec, path: Path, how: _How, provenance: Provenance, source:
             reasons,
         )
     with staged(path, force=how.force) as staging:
-        written = target.write(spec, staging, options, provenance, source)
+        try:
+            written = target.write(spec, staging, options, provenance, source)
+        except UnsupportedFeatureError as error:
+            # the reason is about the target, not about the place where it is prepared
+            message = str(error).replace(shown(staging), shown(path))
+            raise UnsupportedFeatureError(message, error.features) from None
         back = target.contents(staging, ReadHints()).stacks
         wrong = differences(written.stored, back[0].read()) if len(back) == 1 else ("the number of stacks",)
         if wrong:

@@ -10,10 +10,12 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from grubridge.errors import BackendError
 from grubridge.files.text import printable
 
-__all__ = ["OLDEST_IR_VERSION", "Scopes", "constants_model", "find_node", "opset"]
+__all__ = ["OLDEST_IR_VERSION", "Scopes", "constants_model", "find_node", "opset", "unexpanded"]
 
 OLDEST_IR_VERSION = 4
 """The first whose initializers need not be listed as inputs of the graph."""
+
+_REPEATING = {"Expand", "Tile"}
 
 Scopes = list[GraphProto]
 """The graph that holds a node, after the graphs around it, outermost first."""
@@ -38,6 +40,16 @@ def find_node(model: ModelProto, address: Mapping[str, Any]) -> tuple[NodeProto,
         output = printable(address["output"])
         raise BackendError(f"the node that makes {output!r} is a {printable(node.op_type)}, not a GRU")
     return node, scopes
+
+
+def unexpanded(scopes: Scopes, name: str) -> str:
+    """Return what `name` repeats: a learned initial state is a constant, repeated over the batch."""
+    producers = {output: node for graph in scopes for node in graph.node for output in node.output if output}
+    seen: set[str] = set()
+    while name in producers and producers[name].op_type in _REPEATING and name not in seen:
+        seen.add(name)
+        name = producers[name].input[0]
+    return name
 
 
 def opset(model: ModelProto) -> int:

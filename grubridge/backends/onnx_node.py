@@ -15,7 +15,7 @@ from grubridge.files.text import printable
 from grubridge.spec import Array, Direction, Gates
 
 from .onnx_cell import OUTPUTS, functions, gates_model, weights_feed
-from .onnx_constants import OLDEST_IR_VERSION, constants_model, find_node, opset
+from .onnx_constants import OLDEST_IR_VERSION, constants_model, find_node, opset, unexpanded
 from .onnx_session import open_session
 
 __all__ = ["GRUNode", "open_node"]
@@ -186,6 +186,8 @@ def _with_constants(
     """Return the node, and those of its inputs that are constants, as ONNX Runtime computes them."""
     node, scopes = find_node(model, address)
     names = {role: name for role, name in zip(_INPUTS, node.input, strict=False) if name and role != "X"}
+    if "initial_h" in names:
+        names["initial_h"] = unexpanded(scopes, names["initial_h"])
     constants, known = constants_model(model, scopes, list(dict.fromkeys(names.values())))
     for role in ("W", "R", "B"):
         if role in names and names[role] not in known:
