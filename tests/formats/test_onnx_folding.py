@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from grubridge import reference
 from grubridge.errors import UnsafeFileError
 from grubridge.formats.readback import differences
 from grubridge.spec import Array
-from tests.onnx_grus import Node, assert_close, entries, probe_of, random_node, read_one, run
+from tests.onnx_grus import Node, assert_close, probe_of, random_node, read_one, run
 
 
 def _ints(*values: int) -> Array:
@@ -233,6 +232,19 @@ def test_a_state_of_one_direction_only(tmp_path: Path) -> None:
     assert backward.initial_state is None
 
 
+def test_a_learned_state_in_the_other_layout(tmp_path: Path) -> None:
+    learned = _learned(np.random.default_rng(8))
+    plain = random_node(direction="bidirectional", initial_state=True, layout=1)
+    state_bdh = np.repeat(learned.swapaxes(0, 1), 3, axis=0)
+    node = Node(plain.node, plain.weights, {"X": plain.feeds["X"]}, 17, (), {"initial_h": state_bdh})
+
+    states = [direction.initial_state for _, _, direction in read_one(node.model(), tmp_path).directions()]
+
+    assert [np.array_equal(state, row) for state, row in zip(states, learned[:, 0], strict=True)] == [
+        True
+    ] * 2
+
+
 def test_a_state_from_outside_is_told(tmp_path: Path) -> None:
     spec = read_one(random_node(initial_state=True).model(), tmp_path)
 
@@ -276,85 +288,3 @@ def test_thirty_thousand_nodes_in_a_row(tmp_path: Path) -> None:
     spec = read_one(_with(plain, {"W": (steps, {"w0": plain.weights["W"]})}).model(), tmp_path)
 
     assert differences(spec, read_one(plain.model(), tmp_path)) == ()
-
-
-def _chain(*between: NodeProto, **constants: Array) -> Node:
-    """Return two GRU nodes, Y of the first one going to x of the second one through `between`."""
-    lower = random_node(direction="bidirectional", seed=1)
-    upper = random_node(input_size=10, hidden_size=6, direction="bidirectional", seed=2)
-    renamed = {f"{name}0": array for name, array in lower.weights.items()}
-    first = make_node(
-        "GRU", ["X", "W0", "R0", "B0"], ["Y0", ""], "low", hidden_size=5, direction="bidirectional"
-    )
-    upper.node.input[0] = "x"
-    upper.node.name = "high"
-    return Node(upper.node, upper.weights, lower.feeds, 17, (first, *between), renamed | constants)
-
-
-SIDE_BY_SIDE: tuple[list[NodeProto], dict[str, Any]] = (
-    [
-        make_node("Transpose", ["Y0"], ["t"], perm=[0, 2, 1, 3]),
-        make_node("Reshape", ["t", "s"], ["r"]),
-        make_node("Dropout", ["r"], ["x"]),
-    ],
-    {"s": _ints(0, 0, -1)},
-)
-
-
-def test_nodes_that_feed_each_other_are_one_stack(onnxruntime: ModuleType, tmp_path: Path) -> None:
-    node = _chain(*SIDE_BY_SIDE[0], **SIDE_BY_SIDE[1])
-    (entry,) = entries(node.model(), tmp_path)
-
-    assert (entry.name, [member.name for member in entry.members]) == ("low:high", ["low", "high"])
-    assert [one["output"] for one in entry.address["nodes"]] == ["Y0", "Y"]
-    trace = reference.run(entry.read(), probe_of(entry.read(), node.feeds))
-    top = np.stack([trace.places[1, name].hidden for name in ("forward", "backward")])
-    assert_close(run(onnxruntime, node.model(), node.feeds)["Y"], top.transpose(2, 0, 1, 3), 2e-6)
-    assert entry.members[1].read().input_size == 10
-
-
-CUTS: dict[str, tuple[list[NodeProto], dict[str, Array]]] = {
-    "directions mixed": ([make_node("Reshape", ["Y0", "s"], ["x"])], {"s": _ints(0, -1, 10)}),
-    "time reversed": (
-        [
-            *SIDE_BY_SIDE[0][:2],
-            make_node("Slice", ["r", "from", "to", "axis", "step"], ["x"]),
-        ],
-        {"s": _ints(0, 0, -1), "from": _ints(-1), "to": _ints(-99), "axis": _ints(0), "step": _ints(-1)},
-    ),
-    "halves exchanged": (
-        [
-            make_node("Gather", ["Y0", "one"], ["b"], axis=1),
-            make_node("Gather", ["Y0", "zero"], ["a"], axis=1),
-            make_node("Concat", ["b", "a"], ["x"], axis=2),
-        ],
-        {"zero": np.array(0), "one": np.array(1)},
-    ),
-    "an activation between": ([*SIDE_BY_SIDE[0][:2], make_node("Relu", ["r"], ["x"])], SIDE_BY_SIDE[1]),
-    "another reader": ([*SIDE_BY_SIDE[0], make_node("Relu", ["r"], ["elsewhere"])], SIDE_BY_SIDE[1]),
-}
-
-
-@pytest.mark.parametrize("name", CUTS)
-def test_nodes_with_something_between_them_are_two_stacks(tmp_path: Path, name: str) -> None:
-    nodes, constants = CUTS[name]
-
-    assert [entry.name for entry in entries(_chain(*nodes, **constants).model(), tmp_path)] == ["low", "high"]
-
-
-def test_an_output_of_the_model_in_between_makes_two_stacks(tmp_path: Path) -> None:
-    model = _chain(*SIDE_BY_SIDE[0], **SIDE_BY_SIDE[1]).model()
-    model.graph.output.add(name="r")
-
-    assert [entry.name for entry in entries(model, tmp_path)] == ["low", "high"]
-
-
-def test_names_that_occur_twice_or_not_at_all_become_the_outputs_names(tmp_path: Path) -> None:
-    nodes, constants = CUTS["another reader"]
-    model = _chain(*nodes, **constants).model()
-    for node in model.graph.node:
-        node.name = "same" if node.op_type == "GRU" else ""
-    assert [entry.name for entry in entries(model, tmp_path)] == ["Y0", "Y"]
-    for node in model.graph.node:
-        node.name = ""
-    assert [entry.name for entry in entries(model, tmp_path)] == ["Y0", "Y"]

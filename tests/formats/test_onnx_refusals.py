@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto
 from onnx.helper import make_attribute, make_node
+from onnx.numpy_helper import from_array
 
 from grubridge.artifacts import open_artifact
 from grubridge.errors import (
@@ -20,6 +21,8 @@ from grubridge.errors import (
 )
 from grubridge.spec import Array, GRUSpec
 from tests.onnx_grus import Node, random_node, save
+
+F32 = np.float32
 
 Change = Callable[[ModelProto], None]
 
@@ -82,6 +85,24 @@ def _made_by(operator: str) -> Change:
     return change
 
 
+def _mask_as_weight(model: ModelProto) -> None:
+    _initializer(model, "W").name = "w"
+    model.graph.node.insert(0, make_node("Dropout", ["w"], ["v", "W"], "dropper"))
+
+
+def _training(model: ModelProto) -> None:
+    _initializer(model, "W").name = "w"
+    model.graph.initializer.append(from_array(np.array(0.5, F32), "ratio"))
+    model.graph.initializer.append(from_array(np.ones((), bool), "training"))
+    model.graph.node.insert(0, make_node("Dropout", ["w", "ratio", "training"], ["W"], "dropper"))
+
+
+def _made_twice(model: ModelProto) -> None:
+    _initializer(model, "W").name = "w"
+    for name in ("one", "two"):
+        model.graph.node.insert(0, make_node("Identity", ["w"], ["W"], name))
+
+
 def _two_types(model: ModelProto) -> None:
     tensor = _initializer(model, "R")
     numbers = np.frombuffer(tensor.raw_data, np.float32).astype(np.float64)
@@ -103,7 +124,6 @@ def _no_input(model: ModelProto) -> None:
     model.graph.node[-1].input[2] = ""
 
 
-F32 = np.float32
 GRU = "node 'gru' (GRU)"
 BROKEN: dict[str, tuple[Change, type[GRUBridgeError], str]] = {
     "W of another size": (
@@ -202,6 +222,21 @@ BROKEN: dict[str, tuple[Change, type[GRUBridgeError], str]] = {
             ": node 'late' (Identity) makes 'W', which is read before it is made, or made twice; the nodes "
             "of a graph must be in order, without a cycle"
         ),
+    ),
+    "second output": (
+        _mask_as_weight,
+        FileFormatError,
+        f"{GRU}: its W is computed at run time by node 'dropper' (Dropout); grubridge reads weights",
+    ),
+    "dropout in training": (
+        _training,
+        FileFormatError,
+        f"{GRU}: its W cannot be computed: node 'dropper' (Dropout) does not fit its inputs",
+    ),
+    "made twice": (
+        _made_twice,
+        CorruptFileError,
+        ": node 'one' (Identity) makes 'W', which is read before it is made, or made twice",
     ),
     "cycle": (_cycle, CorruptFileError, ": node 'two' (Identity) makes 'W', which is read before it is made"),
 }

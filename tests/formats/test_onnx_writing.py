@@ -298,6 +298,10 @@ def test_weights_beyond_protobufs_limit_lie_beside_the_model(
             "beside the model"
         ),
     )
+    small_part = onnx_package.load(tmp_path / "large.onnx", load_external_data=False)
+    begins = [one.external_data[1] for one in small_part.graph.initializer if one.external_data]
+    assert {one.key for one in begins} == {"offset"}
+    assert [int(one.value) % 4096 for one in begins] == [0] * 6
     onnx_package.checker.check_model(tmp_path / "large.onnx", full_check=True)
     assert differences(written.stored, _read(tmp_path / "large.onnx")) == ()
     probe = _probe(large, with_state=False)
