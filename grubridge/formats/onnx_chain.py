@@ -57,7 +57,7 @@ def _feeder(upper: GRUNode, outputs: Outputs, tensors: Tensors) -> GRUNode | Non
     scope, taking_part = upper.scope, {first_output(node) for node in (*nodes, upper.node)}
     for name in (lower.output(0), *(node.output[0] for node in nodes)):
         users = (node for node in scope.uses.get(name, ()) if not _only_looks(node))
-        if scope.is_output(name) or any(first_output(user) not in taking_part for user in users):
+        if name in scope.outputs or any(first_output(user) not in taking_part for user in users):
             return None
     try:
         arrives = any(_arrives(lower, upper, tensors, *size) for size in _sizes(upper, nodes, tensors))

@@ -77,12 +77,14 @@ def _names(grus: Sequence[GRUNode]) -> dict[GRUNode, str]:
     """Name every node: by its own name where that is unique, else by its first output."""
     wanted = Counter(gru.node.name for gru in grus)
     names: dict[GRUNode, str] = {}
+    taken: set[str] = set()
     for gru in grus:
         name = gru.node.name
         if not name or wanted[name] > 1:
             name = first_output(gru.node)
-        while name in names.values():
+        while name in taken:  # outputs are unique within one graph only
             name += "'"
+        taken.add(name)
         names[gru] = name
     return names
 
@@ -103,7 +105,7 @@ def _io(chain: Sequence[GRUNode]) -> StackIO:
 
 
 def _is_used(scope: Scope, name: str) -> bool:
-    return bool(name) and (scope.is_output(name) or bool(scope.uses.get(name)))
+    return bool(name) and (name in scope.outputs or bool(scope.uses.get(name)))
 
 
 def _nodes(graphs: Sequence[Scope], *operators: str) -> Iterator[tuple[Scope, NodeProto]]:

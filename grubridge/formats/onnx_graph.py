@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
@@ -49,9 +50,10 @@ class Scope:
             scope = scope.parent
         return scope
 
-    def is_output(self, name: str) -> bool:
-        """Whether the graph gives `name` out."""
-        return any(output.name == name for output in self.graph.output)
+    @cached_property
+    def outputs(self) -> frozenset[str]:
+        """The names that the graph gives out."""
+        return frozenset(output.name for output in self.graph.output)
 
 
 def scopes(model: ModelProto) -> list[Scope]:
