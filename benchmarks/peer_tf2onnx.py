@@ -14,6 +14,4 @@ import tf2onnx
 
 model = keras.models.load_model(sys.argv[1])
 signature = [tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32, name="x")]
-tf2onnx.convert.from_function(
-    tf.function(model, signature), signature, opset=17, output_path=sys.argv[2]
-)
+tf2onnx.convert.from_function(tf.function(model, signature), signature, opset=17, output_path=sys.argv[2])

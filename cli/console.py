@@ -74,7 +74,7 @@ def coloured(text: str, colour: str) -> str:
 
 def run_guarded(command: Callable[[], object]) -> NoReturn:
     """Run the command line; turn what it raises into a message and an exit code."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = lambda message, *_, **__: tell(f"warning: {message}")
     for stream in (sys.stdout, sys.stderr):
         # an ASCII pipe must not break a message that names a file with other letters
         if hasattr(stream, "reconfigure"):
@@ -104,7 +104,3 @@ def _explain(error: Exception) -> int:
     if Output.as_json:
         say_json({"schema_version": 1, "error": {"kind": type(error).__name__, "message": str(error)}})
     return code
-
-
-def _show_warning(message: Warning | str, *_: object) -> None:
-    tell(f"warning: {message}")

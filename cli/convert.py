@@ -55,11 +55,30 @@ def convert(
         raise typer.BadParameter("--all converts every GRU of SRC and needs --to FORMAT; it takes no --stack")
     hints = grubridge.ReadHints(activation, recurrent_activation, reset_after)
     options = grubridge.WriteOptions(opset, with_state, with_gates, time_major)
-    written = {"from_format": from_format, "dtype": dtype, "force": force, "hints": hints, "options": options}
-    if all_stacks:
-        made = grubridge.convert_all(source, target, to_format=str(to_format), **written)
+    if to_format is not None and all_stacks:
+        made = grubridge.convert_all(
+            source,
+            target,
+            to_format=to_format,
+            from_format=from_format,
+            dtype=dtype,
+            force=force,
+            hints=hints,
+            options=options,
+        )
     else:
-        made = (grubridge.convert(source, target, stack=stack, to_format=to_format, **written),)
+        one = grubridge.convert(
+            source,
+            target,
+            stack=stack,
+            from_format=from_format,
+            to_format=to_format,
+            dtype=dtype,
+            force=force,
+            hints=hints,
+            options=options,
+        )
+        made = (one,)
     reports = [grubridge.verify_conversion(one, hints=hints) for one in made] if check else []
     if json:
         documents = [grubridge.to_json(one) for one in made]

@@ -16,9 +16,24 @@ from grubridge.trace import DirectionTrace, Place, Probe, Trace, valid_steps
 __all__ = ["run_rounded"]
 
 
-def run_rounded(spec: GRUSpec, probe: Probe, dtype: str = "float32", seed: int = 0) -> Trace:
-    """Run `spec` on `probe`, every operation in `dtype`; an odd seed blends as n + z*(h-n)."""
-    machine = _Machine(np.random.default_rng(seed), dtype, interpolates=bool(seed % 2))
+def run_rounded(
+    spec: GRUSpec,
+    probe: Probe,
+    dtype: str = "float32",
+    seed: int | None = 0,
+    *,
+    accumulator: str | None = None,
+) -> Trace:
+    """Run `spec` on `probe`.
+
+    Args:
+        spec: the equations.
+        probe: the inputs.
+        dtype: of every operation.
+        seed: of the orders of summation; an odd one blends as n + z*(h-n). None sums in natural order.
+        accumulator: dtype of the sums inside matrix products; None for `dtype`.
+    """
+    machine = _Machine(dtype, accumulator or dtype, seed)
     places: dict[Place, DirectionTrace] = {}
     x = probe.x.astype(machine.dtype)
     valid = valid_steps(probe.batch, probe.steps, probe.lengths)
@@ -38,18 +53,22 @@ def run_rounded(spec: GRUSpec, probe: Probe, dtype: str = "float32", seed: int =
 
 
 class _Machine:
-    def __init__(self, rng: np.random.Generator, dtype: str, *, interpolates: bool) -> None:
-        self.rng, self.dtype, self.interpolates = rng, numpy_dtype(dtype), interpolates
+    def __init__(self, dtype: str, accumulator: str, seed: int | None) -> None:
+        self.dtype, self.accumulator = numpy_dtype(dtype), numpy_dtype(accumulator)
+        self.rng = None if seed is None else np.random.default_rng(seed)
+        self.interpolates = bool(seed and seed % 2)
         self.one = np.ones((), self.dtype)
 
     def dot(self, rows: Array, weight: Array, bias: Array | None) -> Array:
         """[B, K] by [H, K] plus [H], summed one term after the other."""
-        order = self.rng.permutation(weight.shape[1])
-        terms = rows[:, None, order] * weight[:, order].astype(self.dtype)
+        count = weight.shape[1]
+        order = np.arange(count) if self.rng is None else self.rng.permutation(count)
+        wide = self.accumulator
+        terms = rows[:, None, order].astype(wide) * weight[:, order].astype(wide)
         if bias is not None:
-            first = np.broadcast_to(bias.astype(self.dtype), terms.shape[:2])[..., None]
+            first = np.broadcast_to(bias.astype(wide), terms.shape[:2])[..., None]
             terms = np.concatenate([first, terms], axis=-1)
-        return np.add.accumulate(terms, axis=-1, dtype=self.dtype)[..., -1]
+        return np.add.accumulate(terms, axis=-1, dtype=wide)[..., -1].astype(self.dtype)
 
     def activate(self, activation: Activation, a: Array, clip: float | None) -> Array:
         if clip is not None:

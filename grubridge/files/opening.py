@@ -114,8 +114,8 @@ def check_budget(path: Path, size: int, what: str, limit: int) -> None:
     if size > limit:
         raise UnsafeFileError(
             f"{shown(path)}: {printable(what)} would take {size / 2**20:,.0f} MiB of memory, more than the "
-            f"{limit / 2**20:,.0f} MiB that are allowed for it; no real model needs that: the file is damaged "
-            "or hostile"
+            f"{limit / 2**20:,.0f} MiB that are allowed for it; no real model needs that: the file is "
+            "damaged or hostile"
         )
 
 

@@ -65,12 +65,10 @@ def detect(path: Path) -> FormatAdapter:
         candidate = adapter(name)
         if candidate.sniff(path, head):
             return candidate
-    expected = (
-        f"its name says {named}, its content does not" if named else "its content is of none"
-    )
+    expected = f"its name says {named}, its content does not" if named else "its content is of none"
     raise UnknownFormatError(
-        f"{shown(path)}: this is not a model file that grubridge can read: {expected}. The file may be damaged "
-        f"or truncated. Known formats: {', '.join(FORMATS)}"
+        f"{shown(path)}: this is not a model file that grubridge can read: {expected}. The file may be "
+        f"damaged or truncated. Known formats: {', '.join(FORMATS)}"
     )
 
 

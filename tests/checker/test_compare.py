@@ -13,7 +13,8 @@ from grubridge.checker.probe import random_probe
 from grubridge.checker.result import Comparison, Side
 from grubridge.checker.verdict import Verdict, combined
 from grubridge.reference import run
-from grubridge.spec import Array, GRUSpec
+from grubridge.reference.arithmetic import arithmetic_of
+from grubridge.spec import SIGMOID, Activation, Array, Gates, GRUDirection, GRUSpec
 from grubridge.trace import DirectionTrace, Place, Probe, Trace
 from tests.low_precision import run_rounded
 from tests.mistakes import MISTAKES
@@ -219,6 +220,89 @@ def test_nan_among_the_weights_is_inconclusive() -> None:
 
     assert _verdict(found) is Verdict.INCONCLUSIVE
     assert "follow from NaN or infinity" in found[0].reason
+
+
+def test_overflow_of_an_honest_run_is_inconclusive() -> None:
+    """A candidate without a limit: the exact value of the last step does not fit into float16."""
+    relu = Activation("relu")
+    spec = make_spec("steep", dtype="float16", sizes=(2, 1), activations=((SIGMOID, relu),), seed=7)
+    weight = next(spec.directions())[2].input_weight.candidate.astype(np.float64)
+    x = np.zeros((1, 3, 2))
+    x[0, 2] = 60_000 * np.sign(weight[0])
+    probe = Probe(x)
+    trace = run(spec, probe)
+    hidden = trace.places[FORWARD].hidden
+    assert hidden[0, 2] > 20_000
+    trace = replace(
+        _with(trace, FORWARD, hidden=hidden * [[[1], [1], [np.inf]]], gates=None), dtype="float16"
+    )
+    (found,) = compare(spec, trace, probe, "read", SIDES)
+
+    assert found.verdict is (Verdict.INCONCLUSIVE if hidden[0, 2] > 32_752 else Verdict.DIFFERENT)
+
+
+def test_nothing_that_can_be_judged_is_inconclusive() -> None:
+    """Every pre-activation lies on the jump of the activation."""
+    spec = make_spec(
+        "jump", sizes=(2, 1), activations=((SIGMOID, Activation("thresholded_relu", 0.25)),), seed=7
+    )
+    direction = next(spec.directions())[2]
+    zeros = direction.input_weight.map(np.zeros_like), direction.recurrent_weight.map(np.zeros_like)
+    quarter = np.full(1, 0.25, np.float32)
+    flat = GRUDirection(
+        *zeros, Gates(quarter, quarter, quarter), candidate_activation=direction.candidate_activation
+    )
+    spec = replace(spec, layers=(replace(spec.layers[0], forward=flat),))
+    probe = _probe(spec)
+    found = {c.quantity: c for c in compare(spec, run_rounded(spec, probe), probe, "read", SIDES)}
+
+    assert found["update"].verdict is Verdict.EQUIVALENT
+    assert found["hidden"].verdict is Verdict.INCONCLUSIVE
+    assert found["hidden"].reason == "layer 0 forward hidden: no value could be judged"
+    assert found["hidden"].max_abs is None
+
+
+def test_sums_that_climb_and_cancel_are_no_difference() -> None:
+    """In their natural order, the partial sums of this model round more than in a random order."""
+    terms = 512
+    spec = make_spec("climbing", sizes=(terms, 4), seed=4)
+    rng = np.random.default_rng(0)
+    sign = np.where(np.arange(terms) < terms // 2, 1.0, -1.0)
+    direction = next(spec.directions())[2]
+    climbing = direction.input_weight.map(
+        lambda w: (sign * (0.2 + 0.02 * rng.random(w.shape))).astype(np.float32)
+    )
+    changed = replace(direction, input_weight=climbing)
+    spec = replace(spec, layers=(replace(spec.layers[0], forward=changed),))
+    probe = Probe((1 + 0.1 * rng.standard_normal((4, 50, terms))).astype(np.float32).astype(np.float64))
+    found = compare(spec, run_rounded(spec, probe, seed=None), probe, "read", SIDES)
+
+    assert _verdict(found) is Verdict.EQUIVALENT
+    moved = replace(probe, x=probe.x + 1e-3)
+    assert (
+        _verdict(compare(spec, run_rounded(spec, moved, seed=None), probe, "read", SIDES))
+        is Verdict.DIFFERENT
+    )
+
+
+def test_an_error_just_above_the_bound_is_a_difference() -> None:
+    spec = member("reset_after")
+    probe = random_probe([spec], seed=3, batch=2, steps=8, lengths=[8, 8])
+    exact = run(spec, probe)
+    float32 = arithmetic_of("numpy", "float32")
+
+    def judged(error: float) -> Comparison:
+        hidden = exact.places[FORWARD].hidden.copy()
+        hidden[1, 7, 3] += error  # the last step: nothing follows from it
+        found, *_ = compare(spec, _with(exact, FORWARD, hidden=hidden), probe, "read", SIDES, float32)
+        return found
+
+    probing = judged(1e-3)
+    assert probing.headroom is not None
+    bound = 1e-3 / probing.headroom
+    assert judged(0.9 * bound).verdict is Verdict.EQUIVALENT
+    just_above = judged(1.1 * bound)
+    assert (just_above.verdict, just_above.first_bad_time) == (Verdict.DIFFERENT, 7)
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0])

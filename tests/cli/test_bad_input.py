@@ -78,7 +78,7 @@ def _no_recurrent_layer(folder: Path) -> Path:
         [value("x", onnx.TensorProto.FLOAT, [1, 2])],
         [value("y", onnx.TensorProto.FLOAT, [1, 2])],
     )
-    onnx.save(helper.make_model(graph), path)
+    path.write_bytes(helper.make_model(graph).SerializeToString())
     return path
 
 

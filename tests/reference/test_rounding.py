@@ -166,6 +166,47 @@ def test_state_kept_wider_than_the_output_needs_the_rounding_of_the_output(biase
     assert _ratios(spec, trace, narrow)["hidden worst"] > 10
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sums_in_float32_are_still_rounded_once(dtype: str) -> None:
+    spec = make_spec("any", sizes=(20, 64), seed=8).astype(dtype)
+    trace = run_rounded(spec, _probe(spec, dtype, scale=10), dtype, accumulator="float32")
+    how = replace(arithmetic_of("numpy", dtype), accumulator=2.0**-24)
+
+    assert max(_ratios(spec, trace, how).values()) <= 1
+    exact_products = replace(how, unit=2.0**-24, underflow=0.0)
+    assert _ratios(spec, trace, exact_products)["update statistical"] > 100
+
+
+def test_bound_of_float64_holds_the_rounding_of_the_reference_as_well() -> None:
+    """A thousand times the unit is half a thousand times the bound: at float64 the reference has its share."""
+    spec = make_spec("any", sizes=(5, 7), dtype="float64", seed=1)
+    x, previous = np.ones((1, 5)), np.zeros((1, 7))
+    numbers = cell(spec.layers[0], next(spec.directions())[2])
+    fine = arithmetic_of("numpy", "float64")
+    coarse = replace(fine, unit=fine.unit * 1024, accumulator=fine.accumulator * 1024)
+    bounds = [
+        one_step_bounds(numbers, x, previous, how, deviations=7.0)["hidden"].statistical
+        for how in (fine, coarse)
+    ]
+
+    np.testing.assert_allclose(bounds[1] / bounds[0], 512, rtol=2e-3)
+
+
+def test_beyond_the_clip_only_the_clip_is_rounded() -> None:
+    spec = make_spec("any", clip=0.75, seed=14)
+    x, previous = np.full((1, 5), 1e6), np.zeros((1, 7))
+    bounds = one_step_bounds(
+        cell(spec.layers[0], next(spec.directions())[2]),
+        x,
+        previous,
+        arithmetic_of("numpy", "float32"),
+        deviations=7.0,
+    )
+
+    assert np.max(bounds["update"].statistical) < 10 * 2.0**-24
+    assert np.max(bounds["update"].worst) < 10 * 2.0**-24
+
+
 def test_terms_that_climb_and_cancel_need_the_natural_order() -> None:
     """Partial sums that reach 100 times the total round far more than in a random order."""
     terms = 512

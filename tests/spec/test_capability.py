@@ -31,7 +31,7 @@ def test_each_feature_has_its_reason() -> None:
     expected = {
         "reset_before": "the reset gate is applied before the recurrent product, and Narrow has no",
         "clip": "pre-activations are clipped to 0.75, and Narrow has no clip; write ONNX",
-        "backward_only": "it runs backwards only, and Narrow has no such layer; reverse time in your own code",
+        "backward_only": "it runs backwards only, and Narrow has no such layer; reverse time in your",
         "initial_state": "it carries a learned initial state, and Narrow has no place for one",
         "relu": "the candidate activation is relu; Narrow has tanh; write ONNX",
         "hard_sigmoid_keras_3": "the gate activation is hard_sigmoid(0.166667, 0.5); Narrow has sigmoid",
