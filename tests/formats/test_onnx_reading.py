@@ -11,8 +11,8 @@ from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_te
 from onnx.reference import ReferenceEvaluator
 
 from grubridge import reference
-from grubridge.formats import onnx
 from grubridge.formats.base import ReadHints
+from grubridge.formats.onnx import adapter as onnx
 from grubridge.spec import SIGMOID, TANH, Activation, Array
 from grubridge.trace import Trace
 from tests.onnx_grus import (
@@ -208,7 +208,7 @@ def test_a_missing_hidden_size_is_taken_from_r_and_told(tmp_path: Path) -> None:
 
 
 def test_parameters_come_back_as_they_were_written() -> None:
-    from grubridge.formats.onnx_activations import simplest
+    from grubridge.formats.onnx.activations import simplest
 
     for number in (0.2, 1 / 6, 0.01, 0.5, 1.0, 1.3, 100.2, -0.75, 3.0e20):
         assert simplest(float(np.float32(number))) == pytest.approx(
@@ -274,6 +274,20 @@ def test_a_gru_in_nested_branches_is_found(tmp_path: Path) -> None:
         "nodes": [{"output": "Y", "name": "gru", "graph": [["out", "then_branch"], ["Z", "else_branch"]]}]
     }
     assert entry.read().layers[0].hidden_size == 5
+
+
+def test_grus_of_one_name_in_two_branches_are_told_apart(tmp_path: Path) -> None:
+    model = _branches(random_node())
+    middle = model.graph.node[0].attribute[1].g
+    middle.node[0].attribute[1].g.CopyFrom(middle.node[0].attribute[0].g)
+
+    found = entries(model, tmp_path)
+
+    assert [entry.name for entry in found] == ["Y", "Y'"]
+    assert [entry.address["nodes"][0]["graph"][1] for entry in found] == [
+        ["Z", "else_branch"],
+        ["Z", "then_branch"],
+    ]
 
 
 def test_other_recurrent_nodes_are_reported(tmp_path: Path) -> None:
