@@ -33,10 +33,13 @@ class BackendEntry:
 
 BACKENDS: dict[str, BackendEntry] = {
     "keras": BackendEntry(
-        "grubridge.backends.keras", ("keras",), (("keras",), ("tensorflow", "torch", "jax")), "tensorflow"
+        "grubridge.backends.keras.backend",
+        ("keras",),
+        (("keras",), ("tensorflow", "torch", "jax")),
+        "tensorflow",
     ),
     "onnxruntime": BackendEntry(
-        "grubridge.backends.onnxruntime", ("onnx",), (("onnxruntime",),), "onnxruntime"
+        "grubridge.backends.onnxruntime.backend", ("onnx",), (("onnxruntime",),), "onnxruntime"
     ),
     "pytorch": BackendEntry("grubridge.backends.pytorch", ("pytorch", "safetensors"), (("torch",),), "torch"),
 }

@@ -15,9 +15,9 @@ from .base import FormatAdapter
 __all__ = ["FORMATS", "adapter", "detect", "for_target"]
 
 FORMATS: dict[str, str] = {
-    "keras": "grubridge.formats.keras",
-    "onnx": "grubridge.formats.onnx",
-    "pytorch": "grubridge.formats.pytorch",
+    "keras": "grubridge.formats.keras.adapter",
+    "onnx": "grubridge.formats.onnx.adapter",
+    "pytorch": "grubridge.formats.pytorch.adapter",
     "safetensors": "grubridge.formats.safetensors",
 }
 SUFFIXES: dict[str, str] = {
@@ -65,10 +65,11 @@ def detect(path: Path) -> FormatAdapter:
         candidate = adapter(name)
         if candidate.sniff(path, head):
             return candidate
-    expected = f"its name says {named}, its content does not" if named else "its content is of none"
+    known = ", ".join(FORMATS)
+    found = f"its name says {named}, its content does not" if named else "its content is of none of them"
     raise UnknownFormatError(
-        f"{shown(path)}: this is not a model file that grubridge can read: {expected}. The file may be "
-        f"damaged or truncated. Known formats: {', '.join(FORMATS)}"
+        f"{shown(path)}: this is not a model file that grubridge can read ({known}): {found}. "
+        "The file may be damaged or truncated"
     )
 
 

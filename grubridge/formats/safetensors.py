@@ -19,13 +19,13 @@ from grubridge.files.json_data import parse_json
 from grubridge.files.opening import FileMap, check_budget, open_for_writing, shown
 from grubridge.files.strips import Segment, write_at, write_segments
 from grubridge.files.text import printable
+from grubridge.formats.state_dict import names as state_dict
+from grubridge.formats.state_dict.contents import StateDictFile, grus
+from grubridge.formats.state_dict.names import StoredTensor
+from grubridge.formats.state_dict.plan import plan, usage
 from grubridge.spec import GRUSpec, Layout, numpy_dtype
 
-from . import state_dict
 from .base import Contents, Provenance, ReadHints, WriteOptions, Written
-from .state_dict import StoredTensor
-from .state_dict_contents import StateDictFile, grus
-from .state_dict_plan import plan, usage
 
 __all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "write"]
 

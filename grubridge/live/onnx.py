@@ -27,8 +27,8 @@ def from_model(model: ModelProto, stack: str | None = None) -> GRUSpec:
         StackSelectionError: when there is none, or several and none was chosen.
         FileFormatError: when the model is damaged, or its weights are not constant.
     """
-    from grubridge.formats.onnx_contents import contents_of
-    from grubridge.formats.onnx_tensors import Tensors
+    from grubridge.formats.onnx.contents import contents_of
+    from grubridge.formats.onnx.tensors import Tensors
 
     stacks = contents_of(model, Tensors(), "").stacks
     known = {entry.name: entry for one in stacks for entry in (one, *one.members)}
@@ -50,7 +50,7 @@ def to_model(spec: GRUSpec, options: WriteOptions | None = None) -> ModelProto:
         UnsupportedFeatureError: when the options and the spec cannot go together, or the weights are
             more than protobuf's 2 GiB.
     """
-    from grubridge.formats.onnx_store import embedded
-    from grubridge.formats.onnx_write import prepare
+    from grubridge.formats.onnx.store import embedded
+    from grubridge.formats.onnx.write import prepare
 
     return embedded(prepare(spec, options or WriteOptions(), {}).model)

@@ -78,7 +78,8 @@ def _no_recurrent_layer(folder: Path) -> Path:
         [value("x", onnx.TensorProto.FLOAT, [1, 2])],
         [value("y", onnx.TensorProto.FLOAT, [1, 2])],
     )
-    path.write_bytes(helper.make_model(graph).SerializeToString())
+    content: bytes = helper.make_model(graph).SerializeToString()
+    path.write_bytes(content)
     return path
 
 
@@ -129,10 +130,10 @@ def _foreign_hdf5(folder: Path) -> Path:
     return path
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "missing": (lambda folder: folder / "absent.keras", ["there is no such file"]),
     "folder": (lambda folder: folder, ["expected a model file; received a folder"]),
-    "not a model": (_text, ["not a model file that grubridge can read", "Known formats: keras, onnx"]),
+    "not a model": (_text, ["not a model file that grubridge can read (keras, onnx,", "its name says keras"]),
     "truncated .pt": (_truncated(".pt"), ["truncated"]),
     "truncated .safetensors": (_truncated(".safetensors"), ["truncated"]),
     "truncated .onnx": (_truncated(".onnx"), ["truncated"]),

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from grubridge.errors import FileFormatError
-from grubridge.formats import keras as adapter
 from grubridge.formats.base import Contents, ReadHints
+from grubridge.formats.keras import adapter
 from tests.keras_grus import expected_output, largest_difference, probe_x, randomise
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*HDF5 file via `model.save", "ignore:.*legacy")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from grubridge.errors import CorruptFileError
-from grubridge.formats import keras as adapter
 from grubridge.formats.base import ReadHints
+from grubridge.formats.keras import adapter
 from grubridge.formats.readback import differences
 from grubridge.spec import Activation, Array, GRUSpec, hard_sigmoid
 from tests.keras_files import legacy_file

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from grubridge.files.opening import FileMap
-from grubridge.formats import keras as adapter
 from grubridge.formats.base import Contents, ReadHints, StackEntry
+from grubridge.formats.keras import adapter
 from grubridge.formats.readback import differences
 from grubridge.spec import Activation, StackIO
 from tests.keras_grus import VARIANTS, largest_difference, sequential

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grubridge.formats import keras as adapter
 from grubridge.formats.base import ReadHints
+from grubridge.formats.keras import adapter
 from tests.keras_grus import expected_output
 
 DELFT = "delft/data/models/textClassification"

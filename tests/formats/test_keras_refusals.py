@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError, UnsupportedFeatureError
-from grubridge.formats import keras as adapter
 from grubridge.formats.base import Provenance, ReadHints, WriteOptions
+from grubridge.formats.keras import adapter
 from grubridge.spec import GATE_NAMES, Array, Layout
 from tests.keras_files import legacy_file
 from tests.zoo import member

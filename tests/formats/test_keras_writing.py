@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from grubridge.errors import FileFormatError, UnsupportedFeatureError
-from grubridge.formats import keras as adapter
 from grubridge.formats.base import Provenance, ReadHints, WriteOptions, Written
+from grubridge.formats.keras import adapter
 from grubridge.formats.readback import differences
 from grubridge.spec import (
     CANDIDATE,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grubridge.formats import onnx
 from grubridge.formats.base import ReadHints, StackEntry
+from grubridge.formats.onnx import adapter as onnx
 from grubridge.formats.readback import differences
 from grubridge.live.pytorch import from_module
 from grubridge.spec import Array

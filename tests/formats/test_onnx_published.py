@@ -11,9 +11,10 @@ from onnx import TensorProto, load, numpy_helper
 from onnx.helper import make_node, make_tensor_value_info
 
 from grubridge import reference
-from grubridge.formats import onnx, pytorch
 from grubridge.formats.base import ReadHints
-from grubridge.formats.onnx_attributes import first_output
+from grubridge.formats.onnx import adapter as onnx
+from grubridge.formats.onnx.attributes import first_output
+from grubridge.formats.pytorch import adapter as pytorch
 from grubridge.formats.readback import differences
 from grubridge.spec import Array, GRUSpec
 from grubridge.trace import Probe, Trace

@@ -13,8 +13,9 @@ from onnx.defs import onnx_opset_version
 
 from grubridge import reference
 from grubridge.errors import UnsupportedFeatureError
-from grubridge.formats import onnx, onnx_store
 from grubridge.formats.base import Provenance, ReadHints, WriteOptions, Written
+from grubridge.formats.onnx import adapter as onnx
+from grubridge.formats.onnx import store as onnx_store
 from grubridge.formats.readback import differences
 from grubridge.spec import (
     CANDIDATE,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grubridge.formats import pytorch
 from grubridge.formats.base import Contents, ReadHints, StackEntry
+from grubridge.formats.pytorch import adapter as pytorch
 from grubridge.spec import GATE_NAMES, GRUSpec
 from tests.torch_grus import VARIANTS, assert_same_function, random_cell, random_gru
 

@@ -16,8 +16,8 @@ import pytest
 
 from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError, UnsupportedFeatureError
 from grubridge.files.zips import read_zip
-from grubridge.formats import pytorch
 from grubridge.formats.base import ReadHints
+from grubridge.formats.pytorch import adapter as pytorch
 from grubridge.spec import GRUSpec
 from tests.torch_grus import random_gru
 

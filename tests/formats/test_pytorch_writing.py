@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from grubridge.files.zips import read_zip
-from grubridge.formats import pytorch
 from grubridge.formats.base import Provenance, ReadHints, WriteOptions, Written
+from grubridge.formats.pytorch import adapter as pytorch
 from grubridge.formats.readback import differences
 from grubridge.spec import (
     GATE_NAMES,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from grubridge.errors import InvalidSpecError, MissingDependencyError, UnsupportedFeatureError
-from grubridge.formats.keras import CAPABILITIES
-from grubridge.formats.keras_plan import stored_spec
+from grubridge.formats.keras.adapter import CAPABILITIES
+from grubridge.formats.keras.plan import stored_spec
 from grubridge.formats.readback import differences
 from grubridge.live.keras import from_layer, to_cell, to_layer
 from grubridge.reference import cell, one_step

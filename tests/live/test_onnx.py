@@ -8,9 +8,9 @@ import pytest
 from onnx import ModelProto, TensorProto
 
 from grubridge.errors import StackSelectionError, UnsafeFileError, UnsupportedFeatureError
-from grubridge.formats import onnx_store
 from grubridge.formats.base import Provenance, WriteOptions
-from grubridge.formats.onnx import write
+from grubridge.formats.onnx import store as onnx_store
+from grubridge.formats.onnx.adapter import write
 from grubridge.formats.readback import differences
 from grubridge.live.onnx import from_model, to_model
 from grubridge.spec import GATE_NAMES, GRUSpec, Layout

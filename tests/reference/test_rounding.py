@@ -178,7 +178,7 @@ def test_sums_in_float32_are_still_rounded_once(dtype: str) -> None:
 
 
 def test_bound_of_float64_holds_the_rounding_of_the_reference_as_well() -> None:
-    """A thousand times the unit is half a thousand times the bound: at float64 the reference has its share."""
+    """A thousand times the unit is half a thousand times the bound: the reference has its share of it."""
     spec = make_spec("any", sizes=(5, 7), dtype="float64", seed=1)
     x, previous = np.ones((1, 5)), np.zeros((1, 7))
     numbers = cell(spec.layers[0], next(spec.directions())[2])

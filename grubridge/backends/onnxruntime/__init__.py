@@ -1,0 +1,1 @@
+"""ONNX Runtime, one GRU node at a time."""

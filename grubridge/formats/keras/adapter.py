@@ -1,0 +1,47 @@
+"""Keras files: `.keras`, `.weights.h5`, and HDF5 of every Keras since 1. No Keras is needed for any of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions, Written
+from grubridge.spec import Capabilities, GRUSpec, Layout
+
+from .activations import HELD
+from .files import is_keras, open_keras
+from .read import stack_entries
+from .write import write_keras
+
+__all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "write"]
+
+NAME = "keras"
+SUFFIXES = (".keras", ".weights.h5", ".h5", ".hdf5")
+CAPABILITIES = Capabilities(
+    gate_activations=HELD, candidate_activations=HELD, clip=False, initial_state=False
+)
+HINTS = frozenset(("activation", "recurrent_activation", "reset_after"))
+OPTIONS: frozenset[str] = frozenset()
+
+
+def sniff(path: Path, head: bytes) -> bool:
+    """Whether the file at `path`, which starts with the bytes `head`, is a Keras file."""
+    return is_keras(path, head)
+
+
+def contents(path: Path, hints: ReadHints) -> Contents:
+    """List the GRUs in a Keras file.
+
+    Raises:
+        FileFormatError: when it is damaged, or a hint says what the file itself says.
+    """
+    file = open_keras(path)
+    others = [str(layer) for layer in file.bare if not layer.is_gru]
+    stacks = stack_entries(file, hints)
+    return Contents(stacks, (*file.model.others, *others), f"keras {file.version}".rstrip())
+
+
+def write(
+    spec: GRUSpec, path: Path, _options: WriteOptions, provenance: Provenance, source: Layout
+) -> Written:
+    """Write `spec` to a new Keras file of the kind that the name of `path` asks for; `.keras` by default."""
+    return write_keras(spec, path, provenance, source)

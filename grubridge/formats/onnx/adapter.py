@@ -1,0 +1,71 @@
+"""ONNX: models with GRU nodes, read without a runtime and written with one node per layer.
+
+The work is in `onnx_contents` (reading) and `onnx_write`; they import the onnx package, this module does
+not, so that other formats' files can be told apart without it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grubridge.errors import CorruptFileError, GRUBridgeError
+from grubridge.files.opening import FileMap, shown
+from grubridge.spec import Capabilities, GRUSpec, Layout
+
+from .wire import looks_like_model, skim
+
+if TYPE_CHECKING:
+    from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions, Written
+
+__all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "write"]
+
+NAME = "onnx"
+SUFFIXES = (".onnx",)
+CAPABILITIES = Capabilities()
+HINTS: frozenset[str] = frozenset()
+OPTIONS = frozenset({"opset", "with_state", "with_gates", "time_major"})
+
+
+def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the beginning is enough
+    """Whether a file that starts with `head` can be an ONNX model."""
+    return looks_like_model(head)
+
+
+def contents(path: Path, hints: ReadHints) -> Contents:  # noqa: ARG001 - an ONNX file says everything itself
+    """List the GRUs in the model at `path`.
+
+    Raises:
+        CorruptFileError: when it is truncated or no model.
+        UnsafeFileError: when it is built to exhaust memory.
+    """
+    from onnx import ModelProto
+
+    from .contents import contents_of
+    from .tensors import Tensors
+
+    file = FileMap(path)
+    skimmed = skim(file)
+    try:
+        model = ModelProto.FromString(skimmed.rest)
+    except Exception:  # noqa: BLE001 - DecodeError of protobuf, a package of onnx's and not of ours
+        raise CorruptFileError(
+            f"{shown(path)}: protobuf cannot read it: it is damaged, or no ONNX model; copy it again"
+        ) from None
+    try:
+        return contents_of(model, Tensors(file, skimmed.spans), str(path))
+    except GRUBridgeError as error:
+        raise type(error)(f"{shown(path)}: {error}") from None
+
+
+def write(
+    spec: GRUSpec, path: Path, options: WriteOptions, provenance: Provenance, source: Layout
+) -> Written:
+    """Write `spec` to the new file `path`, and to `path`.data beside it where protobuf is too small.
+
+    Raises:
+        UnsupportedFeatureError: when the options and the spec cannot go together.
+    """
+    from .write import write_model
+
+    return write_model(spec, path, options, provenance, source)

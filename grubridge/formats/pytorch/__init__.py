@@ -1,0 +1,1 @@
+"""PyTorch checkpoints: zips of a pickle and its storages."""

@@ -1,0 +1,1 @@
+"""The names of `nn.GRU` parameters, which PyTorch checkpoints and safetensors files share."""

@@ -1,0 +1,109 @@
+"""A spec as the state dict of nn.GRU: its tensors, what was done to each, and what the user must know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from grubridge.spec import (
+    BiasChange,
+    Fused,
+    GRUDirection,
+    GRUSpec,
+    Layout,
+    TensorRecord,
+    fuse,
+    has_biases,
+    record,
+    split_biases,
+)
+
+from .names import GATE_ORDER, LAYOUT
+
+__all__ = ["Plan", "constructor", "plan", "usage"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a state dict will hold.
+
+    Args:
+        stored: the spec exactly as it will be stored.
+        tensors: by key, in nn.GRU's own order.
+        records: one per tensor.
+    """
+
+    stored: GRUSpec
+    tensors: Mapping[str, Fused]
+    records: tuple[TensorRecord, ...]
+
+
+def plan(spec: GRUSpec, source: Layout) -> Plan:
+    """Lay out `spec` as the state dict of an nn.GRU. `CAPABILITIES` must hold it.
+
+    nn.GRU has both biases or none: where any direction has one, all absent biases become zeros.
+    """
+    changes: dict[str, BiasChange] = {}
+    if has_biases(spec):
+        layers = []
+        for index, layer in enumerate(spec.layers):
+            with_biases, changed = split_biases(layer)
+            layers.append(with_biases)
+            changes.update({f"layer {index} {part}": change for part, change in changed.items()})
+        spec = replace(spec, layers=tuple(layers))
+    tensors: dict[str, Fused] = {}
+    records: list[TensorRecord] = []
+    for index, name, direction in spec.directions():
+        suffix = f"_l{index}" if name == "forward" else f"_l{index}_reverse"
+        for key, part, tensor in _parts(direction):
+            made_of = f"layer {index} {name} {part}"
+            made = record(key + suffix, tensor.shape, (made_of,), source, LAYOUT)
+            if made_of in changes:
+                change = changes[made_of]
+                made = replace(made, actions=(change.action,), largest_change=change.largest_change)
+            tensors[key + suffix] = tensor
+            records.append(made)
+    return Plan(spec, tensors, tuple(records))
+
+
+def _parts(direction: GRUDirection) -> list[tuple[str, str, Fused]]:
+    parts: list[tuple[str, str, Any]] = [
+        ("weight_ih", "input_weight", direction.input_weight),
+        ("weight_hh", "recurrent_weight", direction.recurrent_weight),
+        ("bias_ih", "input_bias", direction.input_bias),
+        ("bias_hh", "recurrent_bias", direction.recurrent_bias),
+    ]
+    return [(key, part, fuse(gates, GATE_ORDER, axis=0)) for key, part, gates in parts if gates is not None]
+
+
+def constructor(spec: GRUSpec) -> str:
+    """Return the call of nn.GRU that makes a module for the state dict of `spec`."""
+    arguments = [
+        str(spec.input_size),
+        str(spec.layers[0].hidden_size),
+        f"num_layers={len(spec.layers)}",
+        f"bidirectional={spec.layers[0].backward is not None}",
+        f"bias={has_biases(spec)}",
+        f"batch_first={not spec.io.time_major}",
+    ]
+    if spec.dtype.name != "float32":
+        arguments.append(f"dtype=torch.{spec.dtype.name}")
+    return f"torch.nn.GRU({', '.join(arguments)})"
+
+
+def usage(spec: GRUSpec, load: str) -> tuple[str, ...]:
+    """Return what the user of the file must know.
+
+    Args:
+        spec: what the file holds.
+        load: the expression that loads the file's state dict.
+    """
+    notes = [f"load it with gru = {constructor(spec)}; gru.load_state_dict({load})"]
+    if spec.layers[0].backward is not None and spec.io.merge_mode != "concat":
+        how = "kept apart" if spec.io.merge_mode is None else f"joined by {spec.io.merge_mode}"
+        notes.append(
+            f"the source's two directions were {how}; nn.GRU returns them side by side, forward first: "
+            "join them in your own code"
+        )
+    return tuple(notes)
