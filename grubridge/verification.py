@@ -18,7 +18,7 @@ from grubridge.checker.probe import probe_from_file, random_probe
 from grubridge.checker.result import Cause, CheckedArtifact, CheckedProbe, CheckReport
 from grubridge.checker.structure import shapes
 from grubridge.checker.verdict import Verdict, combined
-from grubridge.errors import ProbeError, StackSelectionError
+from grubridge.errors import BackendError, ProbeError, StackSelectionError
 from grubridge.files.digest import LARGEST_HASHED, sha256
 from grubridge.files.opening import shown
 from grubridge.files.text import printable
@@ -30,6 +30,7 @@ from grubridge.version import __version__
 __all__ = ["verify", "verify_conversion"]
 
 BATCH, STEPS = 4, 24
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def verify(  # noqa: PLR0913 - the options of one command
@@ -64,10 +65,15 @@ def verify(  # noqa: PLR0913 - the options of one command
         FileFormatError: when a file cannot be read.
         StackSelectionError: when GRUs of the files cannot be paired.
         ProbeError: when the inputs do not fit.
+        BackendError: when a runtime or device is not known.
         MissingDependencyError: when a runtime was named that is not installed.
     """
     if not artifacts:
         raise ProbeError("verify needs at least one model file; received none")
+    if device not in DEVICES:
+        raise BackendError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
+    if inputs is not None and (seed, batch, steps, lengths) != (0, BATCH, STEPS, None):
+        raise ProbeError("a file of inputs brings its own sizes: leave out seed, batch, steps and lengths")
     opened = [_opened(Path(path), hints or ReadHints()) for path in artifacts]
     _check_hints(opened, hints or ReadHints())
     groups = _subjects(opened, _paired(opened, stack, mapping or {}))
@@ -138,6 +144,8 @@ def _paired(
 ) -> list[list[StackEntry]]:
     """Return one group per function to check, with an entry of every file in each."""
     first, others = opened[0], opened[1:]
+    if mapping and (stack is not None or not others):
+        raise StackSelectionError("--map A=B pairs GRUs of two files or more, and takes the place of --stack")
     if mapping:
         return [
             [first.select(one), *(artifact.select(other) for artifact in others)]

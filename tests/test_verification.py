@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from grubridge.backends.launch import Job
 from grubridge.checker import carry_out
 from grubridge.checker.result import CheckReport
 from grubridge.checker.verdict import Verdict
-from grubridge.conversion import convert, read, write
+from grubridge.conversion import convert, write
 from grubridge.errors import (
     BackendError,
     CannotRunError,
@@ -21,41 +19,14 @@ from grubridge.errors import (
     GRUBridgeError,
     MissingDependencyError,
     ProbeError,
-    StackSelectionError,
     UnknownFormatError,
 )
 from grubridge.formats.base import ReadHints
 from grubridge.spec import GRUSpec
-from grubridge.trace import Trace
 from grubridge.verification import verify, verify_conversion
-from tests.low_precision import run_rounded
 from tests.mistakes import MISTAKES
+from tests.simulated import Runtimes
 from tests.zoo import make_spec, member
-
-Outcome = Trace | GRUBridgeError
-
-
-class Runtimes:
-    """Stands in for the frameworks: honest float32 (or what the file's dtype says), unless told otherwise."""
-
-    def __init__(self) -> None:
-        self.fails: dict[str, GRUBridgeError] = {}
-        self.misreads: dict[str, str] = {}
-        self.jobs: list[Job] = []
-
-    def run_jobs(self, jobs: Sequence[Job]) -> list[Outcome]:
-        self.jobs += jobs
-        return [self._run(job) for job in jobs]
-
-    def _run(self, job: Job) -> Outcome:
-        if job.backend in self.fails:
-            return self.fails[job.backend]
-        prefix = job.artifact.address.get("prefix", "").rstrip(".")
-        spec = read(job.artifact.path, prefix or None)
-        if job.backend in self.misreads:
-            spec = MISTAKES[self.misreads[job.backend]](spec)
-        made = run_rounded(spec, job.probe, spec.dtype.name, seed=len(job.backend))
-        return replace(made, backend=job.backend)
 
 
 @pytest.fixture
@@ -292,62 +263,7 @@ def test_inputs_of_the_user_are_used(runtimes: Runtimes, tmp_path: Path) -> None
     assert (report.probe.origin, report.probe.lengths, report.probe.initial_state) == ("x.npy", None, "zero")
 
 
-def _two_stacks(folder: Path, name: str, stacks: dict[str, GRUSpec]) -> Path:
-    """A safetensors file of several nn.GRU, each under its own prefix."""
-    from safetensors.numpy import load_file, save_file
-
-    tensors = {}
-    for prefix, spec in stacks.items():
-        write(spec, folder / "one.safetensors", force=True)
-        tensors.update(
-            {f"{prefix}.{key}": array for key, array in load_file(folder / "one.safetensors").items()}
-        )
-    save_file(tensors, folder / name)
-    return folder / name
-
-
-SMALL, OTHER = make_spec("small", seed=41), make_spec("other", sizes=(3, 4), seed=42)
-
-
-def test_several_stacks_are_paired_by_name(runtimes: Runtimes, tmp_path: Path) -> None:
-    one = _two_stacks(tmp_path, "a.safetensors", {"enc": SMALL, "dec": OTHER})
-    other = _two_stacks(tmp_path, "b.safetensors", {"dec": OTHER, "enc": SMALL})
-    report = verify(one, other)
-
-    assert report.verdict is Verdict.EQUIVALENT
-    assert [Path(one.label).name for one in report.artifacts] == [
-        "a.safetensors#dec",
-        "b.safetensors#dec",
-        "a.safetensors#enc",
-        "b.safetensors#enc",
-    ]
-    assert len(runtimes.jobs) == 4
-
-
-def test_stacks_of_other_names_need_a_mapping(runtimes: Runtimes, tmp_path: Path) -> None:
-    one = _two_stacks(tmp_path, "a.safetensors", {"enc": SMALL, "dec": OTHER})
-    other = _two_stacks(tmp_path, "b.safetensors", {"first": SMALL, "second": OTHER})
-    with pytest.raises(StackSelectionError, match=r"cannot be paired by name.*--map A=B") as raised:
-        verify(one, other)
-    assert set(raised.value.candidates) == {"enc", "dec", "first", "second"}
-
-    assert verify(one, other, mapping={"enc": "first"}).verdict is Verdict.EQUIVALENT
-    assert verify(one, other, mapping={"enc": "first", "dec": "second"}).verdict is Verdict.EQUIVALENT
-    assert verify(one, other, mapping={"enc": "second"}).verdict is Verdict.DIFFERENT
-    with pytest.raises(StackSelectionError, match="no GRU is called 'encoder'"):
-        verify(one, other, mapping={"encoder": "first"})
-    assert len(runtimes.jobs) == 6
-
-
-def test_chosen_stack_is_compared_with_the_only_one_of_another_file(
-    runtimes: Runtimes, tmp_path: Path
-) -> None:
-    one = _two_stacks(tmp_path, "a.safetensors", {"enc": SMALL, "dec": OTHER})
-    other = _written(tmp_path, "b.onnx", OTHER)
-    assert verify(one, other, stack="dec").verdict is Verdict.EQUIVALENT
-    assert len(runtimes.jobs) == 2
-    with pytest.raises(StackSelectionError, match="no GRU is called 'nothing'"):
-        verify(one, other, stack="nothing")
+SMALL = make_spec("small", seed=41)
 
 
 def test_conversion_is_verified_in_the_precision_that_was_asked_for(

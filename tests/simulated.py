@@ -1,0 +1,40 @@
+"""Runtimes that stand in for the frameworks where a test is about what is run, not about how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from grubridge.backends.launch import Job
+from grubridge.conversion import read
+from grubridge.errors import GRUBridgeError
+from grubridge.trace import Trace
+from tests.low_precision import run_rounded
+from tests.mistakes import MISTAKES
+
+__all__ = ["Runtimes"]
+
+Outcome = Trace | GRUBridgeError
+
+
+class Runtimes:
+    """Stands in for the frameworks: honest float32 (or what the file's dtype says), unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.fails: dict[str, GRUBridgeError] = {}
+        self.misreads: dict[str, str] = {}
+        self.jobs: list[Job] = []
+
+    def run_jobs(self, jobs: Sequence[Job]) -> list[Outcome]:
+        self.jobs += jobs
+        return [self._run(job) for job in jobs]
+
+    def _run(self, job: Job) -> Outcome:
+        if job.backend in self.fails:
+            return self.fails[job.backend]
+        prefix = job.artifact.address.get("prefix", "").rstrip(".")
+        spec = read(job.artifact.path, prefix or None)
+        if job.backend in self.misreads:
+            spec = MISTAKES[self.misreads[job.backend]](spec)
+        made = run_rounded(spec, job.probe, spec.dtype.name, seed=len(job.backend))
+        return replace(made, backend=job.backend)
