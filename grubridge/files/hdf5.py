@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,32 +41,24 @@ _DEEPEST = 64
 
 @dataclass(frozen=True)
 class Hdf5Array:
-    """An array of an open file, checked but not yet read.
+    """An array of an HDF5 file, checked but not yet read; the file need not be open any more.
 
     Args:
-        file: the file.
         path: its path in the file, e.g. "layers/gru/cell/vars/0".
         shape: its shape.
         dtype: its dtype in native byte order.
+        load: returns its values, a view of the mapped file where that is possible. Raises CorruptFileError
+            when they are not all there, UnsafeFileError when they take more memory than any model needs.
     """
 
-    file: Hdf5File
     path: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-
-    def load(self) -> Array:
-        """Return its values: a view of the mapped file where that is possible.
-
-        Raises:
-            CorruptFileError: when they are not all there.
-            UnsafeFileError: when they would take more memory than any model needs.
-        """
-        return self.file.values(self)
+    load: Callable[[], Array]
 
 
 class Hdf5File:
-    """An HDF5 file, open for reading; it stays open as long as an array of it is in use.
+    """An HDF5 file, open for reading until its `with` block ends.
 
     Paths are names joined by "/". Every method raises CorruptFileError where the file is damaged, and
     UnsafeFileError where reading would leave the file or exhaust memory.
@@ -75,7 +68,7 @@ class Hdf5File:
         """Open the file at `path`, or the one that is the entry `entry` of the zip archive there."""
         import h5py
 
-        self.path = path
+        self.path, self._entry = path, entry
         self._where = shown(path) if entry is None else f"{shown(path)}, {printable(entry.name)}"
         self._map = FileMap(path)
         self._base, self._size = (0, self._map.size) if entry is None else (entry.offset, entry.size)
@@ -87,7 +80,15 @@ class Hdf5File:
         elif entry is not None and entry.size <= _LARGEST_SUMMED:
             check_crc(self._map, entry)
         with self._guard("the HDF5 file"):
-            self._root = h5py.File(content, "r")["/"].id
+            self._file = h5py.File(content, "r")
+            self._root = self._file["/"].id
+
+    def __enter__(self) -> Hdf5File:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        # HDF5 would otherwise close it while Python shuts down, and call back into what is no longer there
+        self._file.close()
 
     def members(self, group: str) -> tuple[list[str], list[str]]:
         """Return the names of the groups and of the arrays in `group`, each in HDF5's order."""
@@ -163,35 +164,40 @@ class Hdf5File:
             dataset = self._dataset(path)
             dtype = float_dtype(dataset, self.text(path, "dtype"), place)
             check_storage(dataset, place)
-            return Hdf5Array(self, path, tuple(dataset.shape), dtype)
+            shape = tuple(dataset.shape)
+            stored = dtype if dtype.name == "bfloat16" else dataset.dtype
+            offset = dataset.get_offset()  # None where it is not in one piece
+            if offset is None:
+                return Hdf5Array(path, shape, dtype, partial(self._read_again, path, dtype))
+            return Hdf5Array(path, shape, dtype, partial(self._view, path, shape, stored, offset))
 
-    def values(self, array: Hdf5Array) -> Array:
-        """Return the values of an array of this file; see `Hdf5Array.load`."""
+    def _view(self, path: str, shape: tuple[int, ...], stored: np.dtype[Any], offset: int) -> Array:
+        """Return what lies in one piece at `offset`, copied only where its byte order is foreign."""
+        size = math.prod(shape) * stored.itemsize
+        if offset + size > self._size:
+            raise CorruptFileError(
+                f"{self._where}: {printable(path)} should be {size} bytes at offset {offset}, but there are "
+                f"{self._size}; the file is truncated or damaged: copy or download it again"
+            )
+        if self._inflated is not None:
+            view: Array = np.ndarray(shape, stored, self._inflated, offset)
+        else:
+            view = self._map.view(self._base + offset, shape, stored, path)
+        if not stored.isnative:
+            check_budget(self.path, size, path, _LARGEST_READ)
+        return view.astype(stored.newbyteorder("="), copy=False)
+
+    def _read_again(self, path: str, dtype: np.dtype[Any]) -> Array:
+        """Return the values of an array that is compact, chunked or compressed."""
         import h5py
 
-        with self._guard(array.path):
-            dataset = self._dataset(array.path)
-            opaque = array.dtype.name == "bfloat16"
-            stored = array.dtype if opaque else dataset.dtype
-            size = math.prod(array.shape) * stored.itemsize
-            contiguous = dataset.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
-            if not (contiguous and stored == array.dtype):
-                check_budget(self.path, size, array.path, _LARGEST_READ)
-            if not contiguous or not size:
-                raw = np.empty(array.shape, "V2" if opaque else stored)
-                dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, raw)
-                return raw.view(array.dtype) if opaque else raw.astype(array.dtype, copy=False)
-            offset = dataset.get_offset()
-            if offset is None or offset + size > self._size:
-                raise CorruptFileError(
-                    f"{self._where}: {printable(array.path)} should be {size} bytes at offset {offset}, but "
-                    f"there are {self._size}; the file is truncated or damaged: copy or download it again"
-                )
-            if self._inflated is not None:
-                view: Array = np.ndarray(array.shape, stored, self._inflated, offset)
-            else:
-                view = self._map.view(self._base + offset, array.shape, stored, array.path)
-            return view.astype(array.dtype, copy=False)
+        with Hdf5File(self.path, self._entry) as file, file._guard(path):
+            dataset = file._dataset(path)
+            opaque = dtype.name == "bfloat16"
+            raw = np.empty(dataset.shape, "V2" if opaque else dataset.dtype)
+            check_budget(self.path, raw.nbytes, path, _LARGEST_READ)
+            dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, raw)
+            return raw.view(dtype) if opaque else raw.astype(dtype, copy=False)
 
     def _group(self, path: str) -> h5py.h5g.GroupID:
         import h5py

@@ -1,7 +1,8 @@
 """HDF5 files as data: what is read, and what is refused before memory is taken."""
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,19 @@ from grubridge.spec import Array, Fused, numpy_dtype
 
 VALUES = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
 
+Opened = Callable[..., Hdf5File]
+
 
 def _file(path: Path, fill: Callable[[Any], object]) -> Path:
     with h5py.File(path, "w") as file:
         fill(file)
     return path
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    with ExitStack() as files:
+        yield lambda path, entry=None: files.enter_context(Hdf5File(path, entry))
 
 
 def _owned(array: Array) -> bool:
@@ -43,18 +52,18 @@ def _owned(array: Array) -> bool:
     ],
 )
 def test_arrays_are_mapped_where_they_lie_in_one_piece(
-    tmp_path: Path, settings: dict[str, Any], *, mapped: bool
+    opened: Opened, tmp_path: Path, settings: dict[str, Any], *, mapped: bool
 ) -> None:
     path = _file(tmp_path / "a.h5", lambda file: file.create_dataset("b/c", data=VALUES, **settings))
 
-    array = Hdf5File(path).array("b/c")
+    array = opened(path).array("b/c")
 
     assert (array.shape, array.dtype.name) == ((40, 30), "float32")
     assert np.array_equal(array.load(), VALUES)
     assert _owned(array.load()) != mapped
 
 
-def test_compact_arrays_are_read(tmp_path: Path) -> None:
+def test_compact_arrays_are_read(opened: Opened, tmp_path: Path) -> None:
     def fill(file: Any) -> None:
         how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         how.set_layout(h5py.h5d.COMPACT)
@@ -62,20 +71,20 @@ def test_compact_arrays_are_read(tmp_path: Path) -> None:
         made = h5py.h5d.create(file.id, b"a", h5py.h5t.IEEE_F64LE, space, how)
         made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.arange(3.0))
 
-    assert Hdf5File(_file(tmp_path / "a.h5", fill)).array("a").load().tolist() == [0.0, 1.0, 2.0]
+    assert opened(_file(tmp_path / "a.h5", fill)).array("a").load().tolist() == [0.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
-def test_either_byte_order_is_read_as_the_machine_has_it(tmp_path: Path, dtype: str) -> None:
+def test_either_byte_order_is_read_as_the_machine_has_it(opened: Opened, tmp_path: Path, dtype: str) -> None:
     path = _file(tmp_path / "a.h5", lambda file: file.create_dataset("a", data=VALUES.astype(dtype)))
 
-    array = Hdf5File(path).array("a")
+    array = opened(path).array("a")
 
     assert array.dtype.isnative
     assert np.array_equal(array.load(), VALUES.astype(dtype))
 
 
-def test_two_opaque_bytes_are_bfloat16(tmp_path: Path) -> None:
+def test_two_opaque_bytes_are_bfloat16(opened: Opened, tmp_path: Path) -> None:
     stored = VALUES.astype(numpy_dtype("bfloat16"))
 
     def fill(file: Any) -> None:
@@ -84,7 +93,7 @@ def test_two_opaque_bytes_are_bfloat16(tmp_path: Path) -> None:
         file["other"] = stored
         file["other"].attrs["dtype"] = "int4x4"
 
-    file = Hdf5File(_file(tmp_path / "a.h5", fill))
+    file = opened(_file(tmp_path / "a.h5", fill))
 
     for name in ("plain", "chunked"):
         assert file.array(name).load().dtype == numpy_dtype("bfloat16")
@@ -94,14 +103,14 @@ def test_two_opaque_bytes_are_bfloat16(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_file_in_a_zip_is_read_in_place(tmp_path: Path, compression: int) -> None:
+def test_a_file_in_a_zip_is_read_in_place(opened: Opened, tmp_path: Path, compression: int) -> None:
     inner = _file(tmp_path / "a.h5", lambda file: file.create_dataset("a", data=VALUES))
     with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as archive:
         archive.writestr("x", b"123")
         archive.write(inner, "a.h5")
 
     entry = read_zip(tmp_path / "a.zip")["a.h5"]
-    array = Hdf5File(tmp_path / "a.zip", entry).array("a").load()
+    array = opened(tmp_path / "a.zip", entry).array("a").load()
 
     assert np.array_equal(array, VALUES)
     assert not _owned(array)
@@ -122,9 +131,11 @@ def _behind_a_soft_link(file: Any) -> None:
 
 
 @pytest.mark.parametrize("fill", [_soft, _external, _behind_a_soft_link])
-def test_links_that_are_not_hard_are_refused(tmp_path: Path, fill: Callable[[Any], None]) -> None:
+def test_links_that_are_not_hard_are_refused(
+    opened: Opened, tmp_path: Path, fill: Callable[[Any], None]
+) -> None:
     path = _file(tmp_path / "a.h5", fill)
-    file = Hdf5File(path)
+    file = opened(path)
 
     for look in (lambda: file.array("a"), lambda: file.array("a/a"), lambda: list(file.walk())):
         with pytest.raises(UnsafeFileError) as caught:
@@ -146,11 +157,13 @@ def _raw_file(file: Any) -> None:
 
 
 @pytest.mark.parametrize("fill", [_virtual, _raw_file])
-def test_values_in_another_file_are_refused(tmp_path: Path, fill: Callable[[Any], None]) -> None:
+def test_values_in_another_file_are_refused(
+    opened: Opened, tmp_path: Path, fill: Callable[[Any], None]
+) -> None:
     path = _file(tmp_path / "a.h5", fill)
 
     with pytest.raises(UnsafeFileError) as caught:
-        Hdf5File(path).array("a")
+        opened(path).array("a")
 
     assert str(caught.value) == f"{path}: a keeps its values in another file; copy them into this one first"
 
@@ -172,38 +185,38 @@ def test_values_in_another_file_are_refused(tmp_path: Path, fill: Callable[[Any]
     ids=["never_written", "never_written_chunks", "unknown_filter", "bomb", "integers", "strings"],
 )
 def test_arrays_that_are_not_what_they_claim(
-    tmp_path: Path, settings: dict[str, Any], error: type[Exception], message: str
+    opened: Opened, tmp_path: Path, settings: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     path = _file(tmp_path / "a.h5", lambda file: file.create_dataset("a", **{"dtype": None, **settings}))
 
     with pytest.raises(error) as caught:
-        Hdf5File(path).array("a")
+        opened(path).array("a")
 
     assert str(caught.value).startswith(f"{path}: a ")
     assert message in str(caught.value)
 
 
-def test_a_chunk_bomb_is_refused_by_its_ratio(tmp_path: Path) -> None:
+def test_a_chunk_bomb_is_refused_by_its_ratio(opened: Opened, tmp_path: Path) -> None:
     def fill(file: Any) -> None:
         made = file.create_dataset("a", (10**6, 10**4), "f4", chunks=(10, 10))
         made[:10, :10] = 1
 
     with pytest.raises(UnsafeFileError, match="unpacks 400 bytes into 40000000000; that is a bomb"):
-        Hdf5File(_file(tmp_path / "a.h5", fill)).array("a")
+        opened(_file(tmp_path / "a.h5", fill)).array("a")
 
 
-def test_a_walk_ends_in_a_circle(tmp_path: Path) -> None:
+def test_a_walk_ends_in_a_circle(opened: Opened, tmp_path: Path) -> None:
     def fill(file: Any) -> None:
         file["one/two/a"] = VALUES
         file["one/two/up"] = file["one"]
         file["top"] = file["/"]
 
-    found = dict(Hdf5File(_file(tmp_path / "a.h5", fill)).walk())
+    found = dict(opened(_file(tmp_path / "a.h5", fill)).walk())
 
     assert found == {"": [], "one": [], "one/two": ["a"]}
 
 
-def test_attributes_are_text_or_refused(tmp_path: Path) -> None:
+def test_attributes_are_text_or_refused(opened: Opened, tmp_path: Path) -> None:
     def fill(file: Any) -> None:
         file.attrs["one"] = "zwölf"
         file.attrs["fixed"] = np.bytes_(b"abc")
@@ -211,7 +224,7 @@ def test_attributes_are_text_or_refused(tmp_path: Path) -> None:
         file.attrs["none"] = []
         file.attrs["number"] = 3
 
-    file = Hdf5File(_file(tmp_path / "a.h5", fill))
+    file = opened(_file(tmp_path / "a.h5", fill))
 
     assert [file.texts("", name) for name in ("one", "fixed", "many", "none", "missing")] == [
         ["zwölf"], ["abc"], ["a", "bc"], [], None,
@@ -222,8 +235,8 @@ def test_attributes_are_text_or_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["..", "b/../a", "b//c", "/a", "a/x"])
-def test_a_stored_name_is_never_a_path(tmp_path: Path, path: str) -> None:
-    file = Hdf5File(
+def test_a_stored_name_is_never_a_path(opened: Opened, tmp_path: Path, path: str) -> None:
+    file = opened(
         _file(tmp_path / "a.h5", lambda file: (file.create_dataset("a", data=VALUES), file.create_group("b")))
     )
 
@@ -232,18 +245,18 @@ def test_a_stored_name_is_never_a_path(tmp_path: Path, path: str) -> None:
         file.array(path)
 
 
-def test_control_characters_do_not_reach_the_message(tmp_path: Path) -> None:
+def test_control_characters_do_not_reach_the_message(opened: Opened, tmp_path: Path) -> None:
     path = _file(tmp_path / "a.h5", lambda file: file.create_dataset("\x1b[31m", data=[1]))
 
     with pytest.raises(CorruptFileError) as caught:
-        Hdf5File(path).array("\x1b[31m")
+        opened(path).array("\x1b[31m")
 
     assert "\x1b" not in str(caught.value)
     assert "\\x1b[31m should hold floats" in str(caught.value)
 
 
 @pytest.mark.parametrize("base", [0, 77])
-def test_a_planned_file_is_a_file(tmp_path: Path, base: int) -> None:
+def test_a_planned_file_is_a_file(opened: Opened, tmp_path: Path, base: int) -> None:
     writer = Hdf5Writer()
     writer.text("", "long", "x" * 200_000)
     writer.texts("group", "names", ["a", "b"])
@@ -267,4 +280,14 @@ def test_a_planned_file_is_a_file(tmp_path: Path, base: int) -> None:
         assert file["group/flat"][()].tolist() == [[0, 1, 2], [3, 4, 5]]
         assert file.attrs["long"] == "x" * 200_000
         assert file["group"].attrs["names"].tolist() == ["a", "b"]
-    assert np.array_equal(Hdf5File(tmp_path / "cut.h5").array("half").load(), halves)
+    assert np.array_equal(opened(tmp_path / "cut.h5").array("half").load(), halves)
+
+
+@pytest.mark.parametrize("settings", [{}, {"compression": "gzip"}])
+def test_arrays_outlive_the_open_file(tmp_path: Path, settings: dict[str, Any]) -> None:
+    path = _file(tmp_path / "a.h5", lambda file: file.create_dataset("a", data=VALUES, **settings))
+
+    with Hdf5File(path) as file:
+        array = file.array("a")
+
+    assert np.array_equal(array.load(), VALUES)

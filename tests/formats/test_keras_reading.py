@@ -1,5 +1,7 @@
 """Files that Keras 3 and Keras 2 save, read without them and held against what they compute."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -163,3 +165,14 @@ def test_the_address_is_what_a_runtime_needs(keras: ModuleType, tmp_path: Path) 
         {"forward": [f"layers/rnn/cell/cells/gru_cell/vars/{index}" for index in range(3)]},
         {"forward": [f"layers/rnn/cell/cells/gru_cell_1/vars/{index}" for index in range(2)]},
     ]
+
+
+def test_a_program_that_holds_a_spec_ends_well(keras: ModuleType, tmp_path: Path) -> None:
+    sequential(keras, "float32", VARIANTS["concat"]).save(tmp_path / "model.keras")
+    code = "import sys, grubridge; spec = grubridge.read(sys.argv[1]); print(spec.dtype)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.keras"], capture_output=True, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"float32\n", b"")

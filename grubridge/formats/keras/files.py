@@ -90,25 +90,25 @@ def open_keras(path: Path) -> KerasFile:
     """
     if FileMap(path).bytes(0, len(_ZIP)) == _ZIP:
         return _open_zip(path)
-    file = Hdf5File(path)
-    own = file.text("", ATTRIBUTE)
-    stored = file.text("", "model_config")
-    root = "model_weights" if stored is not None else ""
-    version = file.text(root, "keras_version") or file.text("", "keras_version") or ""
-    if stored is not None:
-        config = parse_json(stored, f"{shown(path)}, model_config")
-        model = read_model(config, f"{shown(path)}, model_config")
-        return _legacy(path, file, "legacy", version or "1", model)
-    if file.texts("", "layer_names") is not None or file.texts("", "layer_names0") is not None:
-        return _legacy(path, file, "legacy-weights", version or "1", Model())
-    if own is None:
-        return _keras3(path, file, "keras3-weights", version or _named_version(file), Model())
-    where = f"{shown(path)}, {ATTRIBUTE}"
-    said = parse_json(own, where)
-    if not isinstance(said, dict):
-        raise CorruptFileError(f"{where}: expected an object; received {printable(said)}")
-    model = read_model(said.get("model_config"), where)
-    return _keras3(path, file, "keras3-weights", str(said.get("keras_version")), model)
+    with Hdf5File(path) as file:
+        own = file.text("", ATTRIBUTE)
+        stored = file.text("", "model_config")
+        root = "model_weights" if stored is not None else ""
+        version = file.text(root, "keras_version") or file.text("", "keras_version") or ""
+        if stored is not None:
+            config = parse_json(stored, f"{shown(path)}, model_config")
+            model = read_model(config, f"{shown(path)}, model_config")
+            return _legacy(file, "legacy", version or "1", model)
+        if file.texts("", "layer_names") is not None or file.texts("", "layer_names0") is not None:
+            return _legacy(file, "legacy-weights", version or "1", Model())
+        if own is None:
+            return _keras3(file, "keras3-weights", version or _named_version(file), Model())
+        where = f"{shown(path)}, {ATTRIBUTE}"
+        said = parse_json(own, where)
+        if not isinstance(said, dict):
+            raise CorruptFileError(f"{where}: expected an object; received {printable(said)}")
+        model = read_model(said.get("model_config"), where)
+        return _keras3(file, "keras3-weights", str(said.get("keras_version")), model)
 
 
 def _open_zip(path: Path) -> KerasFile:
@@ -119,32 +119,34 @@ def _open_zip(path: Path) -> KerasFile:
             f"{shown(path)}: a .keras file holds {CONFIG} and {WEIGHTS}; missing: {' and '.join(missing)}. "
             "Save the model again with Keras"
         )
-    where = f"{shown(path)}, {CONFIG}"
-    model = read_model(_json(path, entries, CONFIG), where)
+    model = read_model(_json(path, entries, CONFIG), f"{shown(path)}, {CONFIG}")
     metadata = _json(path, entries, METADATA) if METADATA in entries else {}
     version = metadata.get("keras_version", "3") if isinstance(metadata, dict) else "3"
-    return _keras3(path, Hdf5File(path, entries[WEIGHTS]), "keras3", str(version), model)
+    with Hdf5File(path, entries[WEIGHTS]) as file:
+        return _keras3(file, "keras3", str(version), model)
 
 
 def _json(path: Path, entries: Mapping[str, ZipEntry], name: str) -> object:
     return parse_json(read_entry(path, entries[name], LARGEST_JSON), f"{shown(path)}, {name}")
 
 
-def _keras3(path: Path, file: Hdf5File, kind: Kind, version: str, model: Model) -> KerasFile:
-    arrays = tuple(positional_arrays(file, layer, _where(path, layer)) for layer in model.layers)
+def _keras3(file: Hdf5File, kind: Kind, version: str, model: Model) -> KerasFile:
+    arrays = tuple(positional_arrays(file, layer, _where(file.path, layer)) for layer in model.layers)
     bare = bare_layers(file, [*(layer.group for layer in model.layers), *model.other_groups])
-    return KerasFile(path, kind, WEIGHTS if kind == "keras3" else "", version, model, arrays, tuple(bare))
+    return KerasFile(
+        file.path, kind, WEIGHTS if kind == "keras3" else "", version, model, arrays, tuple(bare)
+    )
 
 
-def _legacy(path: Path, file: Hdf5File, kind: Kind, version: str, model: Model) -> KerasFile:
+def _legacy(file: Hdf5File, kind: Kind, version: str, model: Model) -> KerasFile:
     root = "model_weights" if kind == "legacy" else ""
     if root and not file.has(root):
         raise CorruptFileError(
-            f"{shown(path)}: it has a model's configuration and no group {root!r}; the file is damaged"
+            f"{shown(file.path)}: it has a model's configuration and no group {root!r}; the file is damaged"
         )
-    arrays = tuple(legacy_arrays(file, root, layer, _where(path, layer)) for layer in model.layers)
+    arrays = tuple(legacy_arrays(file, root, layer, _where(file.path, layer)) for layer in model.layers)
     bare = legacy_bare_layers(file, root, [*(layer.path[0] for layer in model.layers), *model.other_names])
-    return KerasFile(path, kind, "", version, model, arrays, tuple(bare))
+    return KerasFile(file.path, kind, "", version, model, arrays, tuple(bare))
 
 
 def _named_version(file: Hdf5File) -> str:
