@@ -103,13 +103,15 @@ def judge(cell: Cell, seen: Observation, how: Arithmetic) -> dict[Quantity, Find
 def _bounds(
     cell: Cell, x: Array, previous: Array, received: Mapping[Quantity, Array], how: Arithmetic, width: float
 ) -> dict[Quantity, Interval]:
-    """The bounds of every row; where only the quick bound is exceeded, those of the natural order of sums."""
+    """The bounds of every row; where the quick bound alone is exceeded, those of sums in natural order."""
     bounds = one_step_bounds(cell, x, previous, how, deviations=width)
-    suspect = np.zeros(len(x), bool)
+    exceeded, proved = np.zeros(len(x), bool), np.zeros(len(x), bool)
     for quantity, array in received.items():
         interval = bounds[quantity]
         error = np.abs(array - interval.value)
-        suspect |= ((error > interval.statistical) & (error <= interval.worst)).any(axis=1)
+        exceeded |= (error > interval.statistical).any(axis=1)
+        proved |= (error > interval.worst).any(axis=1)
+    suspect = exceeded & ~proved
     if suspect.any():
         slow = one_step_bounds(cell, x[suspect], previous[suspect], how, deviations=width, in_order=True)
         for quantity, interval in bounds.items():
