@@ -199,6 +199,25 @@ def test_attributes_lead_to_the_layers_of_a_subclassed_model(keras: ModuleType, 
         assert np.abs(np.asarray(model(probe_x())) - expected_output(decoder, between)).max() < 1e-6
 
 
+def test_an_attribute_may_have_the_name_of_a_position(keras: ModuleType, tmp_path: Path) -> None:
+    class Own(keras.Model):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru_1 = _gru(keras, 4)
+            self.rnn = _gru(keras, 5)
+
+        def call(self, x: Any) -> Any:
+            return self.rnn(self.gru_1(x))
+
+    model = Own()
+    model(probe_x())
+
+    contents = _saved(model, tmp_path / "model.weights.h5")
+
+    sizes = {entry.name: entry.read().layers[0].hidden_size for entry in contents.stacks}
+    assert sizes == {"gru_1": 4, "layers/gru_1": 5}
+
+
 def test_a_time_distributed_gru_is_a_stack(framework: ModuleType, tmp_path: Path) -> None:
     layers = framework.layers
     inner = layers.GRU(5, name="inside")

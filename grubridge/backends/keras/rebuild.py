@@ -86,7 +86,7 @@ def _read(artifact: Artifact, names: set[str]) -> dict[str, Array]:
 
 def _array(dataset: Any) -> Array:  # noqa: ANN401 - h5py has no types
     array: Array = dataset[()]
-    if dataset.attrs.get("dtype") == "bfloat16":  # Keras 3 stores its bytes, which HDF5 has no name for
+    if array.dtype == np.dtype("V2"):  # bfloat16: HDF5 has no name for it, so Keras stores its bytes
         return array.view(numpy_dtype("bfloat16"))
     return array
 

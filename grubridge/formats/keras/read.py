@@ -89,7 +89,9 @@ def stack_entries(file: KerasFile, hints: ReadHints) -> tuple[StackEntry, ...]:
     version = file.version or ("" if major == 3 else str(major))
     for bare in grus:
         layer, notes = described(bare, meant, version, shown(file.path))
-        layer = replace(layer, name=bare.name)
+        # an attribute of a model's class may be called as a layer of it is numbered
+        taken = {one.layer.name for one in found}
+        layer = replace(layer, name="/".join(bare.path) if bare.name in taken else bare.name)
         found.append(_Found(file, layer, bare.arrays, tuple(bare.forms), major, notes))
     _check_names(found)
     chains = [
@@ -200,7 +202,8 @@ def _framework(file: KerasFile, major: int) -> str:
 
 
 def _check_names(found: Sequence[_Found]) -> None:
-    names = [one.layer.name for one in found]
+    names: set[str] = set()
     for one in found:
-        if names.count(one.layer.name) > 1:
+        if one.layer.name in names:
             raise CorruptFileError(f"{one.where}: two layers have this name; the file is damaged")
+        names.add(one.layer.name)
