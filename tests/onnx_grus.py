@@ -12,8 +12,8 @@ from onnx import ModelProto, NodeProto, TensorProto
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 from onnx.numpy_helper import from_array
 
-from grubridge.formats import onnx
 from grubridge.formats.base import ReadHints, StackEntry
+from grubridge.formats.onnx import adapter as onnx
 from grubridge.spec import Array, GRUSpec
 from grubridge.trace import Place, Probe
 

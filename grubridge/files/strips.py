@@ -62,6 +62,12 @@ def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = 
         The CRC-32 of each segment when `checksums`, else an empty list.
     """
     segments = list(segments)
+    total = sum(segment.data.nbytes for segment in segments)
+    if total > _STRIP and hasattr(os, "posix_fallocate"):
+        # a full disk shows before the work, and two threads need not wait for each other's new blocks
+        start = min(segment.offset for segment in segments)
+        end = max(segment.offset + segment.data.nbytes for segment in segments)
+        os.posix_fallocate(file, start, end - start)
     jobs = [(index, rows) for index, segment in enumerate(segments) for rows in _strips(segment.data)]
     buffers = local()
 
@@ -79,7 +85,7 @@ def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = 
         return index, checksum, size
 
     sums = [0] * len(segments)
-    for index, checksum, size in _in_threads(write, jobs, sum(segment.data.nbytes for segment in segments)):
+    for index, checksum, size in _in_threads(write, jobs, total):
         if checksums:
             sums[index] = combine(sums[index], checksum, size)
     return sums if checksums else []
@@ -90,39 +96,38 @@ def equal_bits(left: Array, right: Array) -> bool:
     if left.shape != right.shape or left.dtype != right.dtype:
         return False
     unsigned = np.dtype(f"u{left.itemsize}")
-    if left.ndim < 2:
-        return np.array_equal(
-            np.ascontiguousarray(left).view(unsigned), np.ascontiguousarray(right).view(unsigned)
-        )
-    one, other = Fused((left,), 0), Fused((right,), 0)
-    buffers = local()
+    buffers = local(), local()
 
     def same(rows: tuple[int, int]) -> bool:
-        start, stop = rows
-        size = left.nbytes // left.shape[0] * (stop - start)
-        block = _buffer(buffers, 2 * size)
-        shape = (stop - start, *left.shape[1:])
-        a = block[:size].view(left.dtype).reshape(shape)
-        b = block[size : 2 * size].view(left.dtype).reshape(shape)
-        one.copy_rows(start, stop, a)
-        other.copy_rows(start, stop, b)
-        return np.array_equal(a.view(unsigned), b.view(unsigned))
+        strips = (_contiguous(one, rows, own) for one, own in zip((left, right), buffers, strict=True))
+        one, other = (strip.view(unsigned) for strip in strips)
+        return np.array_equal(one, other)
 
-    return all(_in_threads(same, list(_strips(one)), left.nbytes))
+    return all(_in_threads(same, list(_strips(Fused((left,), 0))), left.nbytes))
+
+
+def _contiguous(array: Array, rows: tuple[int, int], buffers: local) -> Array:
+    """Return rows of an array in C order: a view where they lie so, else a copy in this thread's buffer."""
+    strip: Array = array[slice(*rows)]
+    if strip.flags.c_contiguous:
+        return strip
+    copy = _buffer(buffers, strip.nbytes)[: strip.nbytes].view(strip.dtype).reshape(strip.shape)
+    Fused((array,), 0).copy_rows(*rows, copy)
+    return copy
 
 
 def all_finite(array: Array) -> bool:
     """Whether an array holds neither NaN nor infinity."""
-    whole = Fused((array,), 0)
+    in_order = array.T if array.strides[0] < array.strides[-1] else array  # as it lies in memory
 
     def finite(rows: tuple[int, int]) -> bool:
-        strip = array[slice(*rows)]
+        strip = in_order[slice(*rows)]
         # a sum is not finite as soon as one term is not; only then is every value worth a look
         with np.errstate(over="ignore", invalid="ignore"):
             total = strip.sum(dtype=np.float64 if array.itemsize == 8 else np.float32)
         return bool(np.isfinite(total) or np.isfinite(strip.astype(np.float64)).all())
 
-    return all(_in_threads(finite, list(_strips(whole)), array.nbytes))
+    return all(_in_threads(finite, list(_strips(Fused((in_order,), 0))), array.nbytes))
 
 
 def _strips(data: Fused) -> Iterator[tuple[int, int]]:

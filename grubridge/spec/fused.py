@@ -16,7 +16,7 @@ __all__ = ["Array", "Fused"]
 
 Array = npt.NDArray[Any]
 
-_TILE = 128  # a transposed copy walks both arrays in tiles that stay in cache
+_TILE = 256  # a transposed copy walks both arrays in tiles that stay in cache
 
 
 @dataclass(frozen=True)
