@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from grubridge.conversion import Conversion, convert, convert_all, read, write
     from grubridge.errors import (
         BackendError,
+        CannotRunError,
         CorruptFileError,
         FileFormatError,
         GRUBridgeError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from grubridge.formats.table import format_table
     from grubridge.inspection import Inspection, inspect, list_stacks
     from grubridge.live.keras import from_layer, to_layer
+    from grubridge.live.onnx import from_model, to_model
     from grubridge.live.pytorch import from_module, to_module
     from grubridge.report import render, to_json
     from grubridge.spec import GRUSpec
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BackendError": "errors",
+    "CannotRunError": "errors",
     "CheckReport": "checker.result",
     "Conversion": "conversion",
     "CorruptFileError": "errors",
@@ -61,6 +64,7 @@ _HOMES = {
     "convert_all": "conversion",
     "format_table": "formats.table",
     "from_layer": "live.keras",
+    "from_model": "live.onnx",
     "from_module": "live.pytorch",
     "inspect": "inspection",
     "list_stacks": "inspection",
@@ -68,6 +72,7 @@ _HOMES = {
     "render": "report",
     "to_json": "report",
     "to_layer": "live.keras",
+    "to_model": "live.onnx",
     "to_module": "live.pytorch",
     "verify": "verification",
     "verify_conversion": "verification",
@@ -76,6 +81,7 @@ _HOMES = {
 
 __all__ = [
     "BackendError",
+    "CannotRunError",
     "CheckReport",
     "Conversion",
     "CorruptFileError",
@@ -99,6 +105,7 @@ __all__ = [
     "convert_all",
     "format_table",
     "from_layer",
+    "from_model",
     "from_module",
     "inspect",
     "list_stacks",
@@ -106,6 +113,7 @@ __all__ = [
     "render",
     "to_json",
     "to_layer",
+    "to_model",
     "to_module",
     "verify",
     "verify_conversion",

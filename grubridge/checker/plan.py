@@ -114,7 +114,7 @@ def plan_group(subjects: Sequence[Subject], backends: Sequence[str] | None, fold
 
     Raises:
         BackendError: when a name is not a runtime's.
-        MissingDependencyError: when a runtime was named that is not installed.
+        MissingDependencyError: when the runtime of a file, or one that was named, is not installed.
     """
     first = subjects[0]
     runs: list[PlannedRun] = []
@@ -158,6 +158,7 @@ def plan_conversion(source: Subject, target: Subject) -> Plan:
 
 def _native(subject: Subject, *held: Held) -> PlannedRun:
     backend = native_backend(subject.about.format)
+    require(backend)
     return PlannedRun(subject, subject.label, backend, subject.artifact, held)
 
 
