@@ -73,6 +73,8 @@ def to_json(report: CheckReport) -> dict[str, Any]:
                 "dtype": run.dtype,
                 "native": run.native,
                 "seconds": round(run.seconds, 3),
+                "gates": run.gates,
+                "notes": list(run.notes),
             }
             for run in report.runs
         ],

@@ -246,6 +246,8 @@ def test_json_is_the_documented_one() -> None:
         "dtype": "float32",
         "native": True,
         "seconds": 1.25,
+        "gates": "replayed",
+        "notes": [],
     }
     assert document["comparisons"][16] == {
         "edge": "end-to-end",
