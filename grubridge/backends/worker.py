@@ -15,9 +15,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from grubridge.backends.base import Artifact, Backend, choose_device
 from grubridge.errors import CannotRunError, GRUBridgeError
 from grubridge.trace import Probe
+
+from .base import Artifact, Backend, choose_device
 
 __all__ = ["main"]
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grubridge.errors import CorruptFileError, UnsafeFileError
-from grubridge.files.text import printable
+
+from .text import printable
 
 __all__ = ["ForbiddenGlobalError", "Global", "Unused", "read_pickle"]
 

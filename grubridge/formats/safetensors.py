@@ -19,9 +19,8 @@ from grubridge.files.json_data import parse_json
 from grubridge.files.opening import FileMap, check_budget, open_for_writing, shown
 from grubridge.files.strips import Segment, write_at, write_segments
 from grubridge.files.text import printable
-from grubridge.formats.state_dict import names as state_dict
 from grubridge.formats.state_dict.contents import StateDictFile, grus
-from grubridge.formats.state_dict.names import StoredTensor
+from grubridge.formats.state_dict.layout import CAPABILITIES, StoredTensor
 from grubridge.formats.state_dict.plan import plan, usage
 from grubridge.spec import GRUSpec, Layout, numpy_dtype
 
@@ -31,7 +30,6 @@ __all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "
 
 NAME = "safetensors"
 SUFFIXES = (".safetensors",)
-CAPABILITIES = state_dict.CAPABILITIES
 HINTS: frozenset[str] = frozenset()
 OPTIONS: frozenset[str] = frozenset()
 

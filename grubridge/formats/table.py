@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grubridge.formats.registry import FORMATS, adapter
 from grubridge.spec import Capabilities
+
+from .registry import FORMATS, adapter
 
 __all__ = ["FormatRow", "FormatTable", "format_table"]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from grubridge.errors import InvalidSpecError, MissingDependencyError, UnsupportedFeatureError
 from grubridge.formats.keras.adapter import CAPABILITIES
 from grubridge.formats.keras.config import RecurrentLayer
+from grubridge.formats.keras.contents import layer_io, read_layers
 from grubridge.formats.keras.model import read_model
 from grubridge.formats.keras.plan import CellPlan, LayerPlan, plan_layers, refused_order, stored_spec
-from grubridge.formats.keras.read import layer_io, read_layers
 from grubridge.formats.keras.weights import cut_into_cells
 from grubridge.spec import Array, GRUSpec, Source, unsupported
 

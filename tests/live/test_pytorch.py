@@ -9,7 +9,7 @@ import pytest
 
 from grubridge.errors import InvalidSpecError, MissingDependencyError, UnsupportedFeatureError
 from grubridge.formats.readback import differences
-from grubridge.formats.state_dict.names import CAPABILITIES
+from grubridge.formats.state_dict.layout import CAPABILITIES
 from grubridge.live.pytorch import from_module, to_cell, to_module
 from grubridge.spec import GRUSpec, unsupported
 from tests.torch_grus import VARIANTS, assert_same_function, random_cell, random_gru

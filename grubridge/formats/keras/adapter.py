@@ -8,8 +8,8 @@ from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions
 from grubridge.spec import Capabilities, GRUSpec, Layout
 
 from .activations import HELD
+from .contents import stack_entries
 from .files import is_keras, open_keras
-from .read import stack_entries
 from .write import write_keras
 
 __all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "write"]

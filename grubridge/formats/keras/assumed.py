@@ -14,8 +14,8 @@ from grubridge.errors import FileFormatError
 from grubridge.formats.base import ReadHints
 
 from .bare import BareLayer
-from .cells import CellForm
 from .config import RecurrentLayer, recurrent_layer
+from .layout import CellForm
 
 __all__ = ["check_hints", "described", "meaning"]
 

@@ -13,7 +13,7 @@ from grubridge.errors import CorruptFileError
 from grubridge.files.hdf5 import Hdf5File
 from grubridge.files.text import natural_order, printable
 
-from .cells import CellForm, cell_form
+from .layout import CellForm, cell_form
 from .weights import CellArrays, layer_names, weight_names
 
 __all__ = ["BareLayer", "bare_layers", "legacy_bare_layers"]

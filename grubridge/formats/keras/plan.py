@@ -22,7 +22,7 @@ from grubridge.spec import (
 )
 
 from .activations import keras_name
-from .cells import GATE_ORDER, LAYOUT
+from .layout import GATE_ORDER, LAYOUT
 
 __all__ = ["CellPlan", "LayerPlan", "TensorPlan", "plan_layers", "refused_order", "sequential", "stored_spec"]
 

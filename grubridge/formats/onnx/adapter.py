@@ -1,7 +1,7 @@
 """ONNX: models with GRU nodes, read without a runtime and written with one node per layer.
 
-The work is in `onnx_contents` (reading) and `onnx_write`; they import the onnx package, this module does
-not, so that other formats' files can be told apart without it.
+The work is in `contents` (reading) and `write`; they import the onnx package, this module does not, so that
+other formats' files can be told apart without it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from grubridge.errors import CorruptFileError, GRUBridgeError
 from grubridge.files.opening import FileMap, shown
 from grubridge.spec import Capabilities, GRUSpec, Layout
 
-from .wire import looks_like_model, skim
+from .protobuf import looks_like_model, skim
 
 if TYPE_CHECKING:
     from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions, Written

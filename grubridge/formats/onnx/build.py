@@ -4,7 +4,7 @@
 
 With `time_major`, x and y are [time, batch, *]. Layers of different H have states of their own:
 `initial_state_0`, `final_state_0` and so on. Transpose nodes do what the attribute `layout` would, because
-ONNX Runtime refuses that. With gates: see `onnx_gates`.
+ONNX Runtime refuses that. With gates: see `gate_outputs`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from grubridge.spec import Array, Fused, GRULayer, GRUSpec
 from grubridge.version import __version__
 
 from .activations import attributes
-from .gates import add_gates
+from .gate_outputs import add_gates
+from .gru_node import GATE_ORDER
 from .nodes import Builder, Model, Place, Side, Weight
-from .read import GATE_ORDER
 
 __all__ = ["build"]
 

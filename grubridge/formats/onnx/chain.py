@@ -17,13 +17,13 @@ from grubridge.errors import FileFormatError
 from .attributes import first_output
 from .fold import Folder, RunTime
 from .graph import Scope
-from .read import GRUNode
+from .gru_node import GRUNode
 from .tensors import Tensors
 
 __all__ = ["GATES_PREFIX", "chains"]
 
 GATES_PREFIX = "grubridge/gates/"
-"""The names of nodes that `onnx_gates` writes begin so: they look at a layer, and take no part in it."""
+"""The names of nodes that `gate_outputs` writes begin so: they look at a layer, and take no part in it."""
 
 _ON_THE_WAY = {"Concat", "Dropout", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose"}
 _LONGEST_WAY = 16

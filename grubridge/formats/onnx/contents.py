@@ -15,7 +15,7 @@ from .attributes import first_output, integers
 from .chain import chains
 from .fold import Folder
 from .graph import STANDARD_DOMAINS, Scope, scopes
-from .read import LAYOUT, GRUNode, read_layer
+from .gru_node import LAYOUT, GRUNode, read_layer
 from .tensors import Tensors
 
 __all__ = ["contents_of"]
@@ -27,7 +27,7 @@ def contents_of(model: ModelProto, tensors: Tensors, path: str) -> Contents:
     """List the GRUs of a model.
 
     Args:
-        model: its protobuf; long tensors may be marks (see `onnx_wire`).
+        model: its protobuf; long tensors may be marks (see `protobuf`).
         tensors: its tensors.
         path: the file as the user named it, for the specs' source.
 

@@ -18,8 +18,8 @@ from grubridge.files.opening import open_for_writing
 from grubridge.files.strips import Segment, write_segments
 
 from .nodes import Model, Weight
+from .protobuf import tag, varint
 from .tensors import DATA_TYPES
-from .wire import tag, varint
 
 __all__ = ["EXTERNAL_SUFFIX", "embedded", "store"]
 

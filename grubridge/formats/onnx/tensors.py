@@ -52,7 +52,7 @@ class Tensors:
 
     Args:
         file: the file that the model was read from, if it was.
-        spans: where the data of long tensors lies in that file (see `onnx_wire`).
+        spans: where the data of long tensors lies in that file (see `protobuf`).
     """
 
     def __init__(

@@ -13,8 +13,8 @@ from grubridge.formats.base import Provenance, WriteOptions, Written
 from grubridge.spec import GRUDirection, GRULayer, GRUSpec, Layout, TensorRecord, record, split_biases
 
 from .build import build
+from .gru_node import LAYOUT
 from .nodes import Model, Weight
-from .read import LAYOUT
 from .store import EXTERNAL_SUFFIX, store
 
 __all__ = ["Prepared", "prepare", "write_model"]
@@ -75,7 +75,7 @@ def prepare(spec: GRUSpec, options: WriteOptions, metadata: Mapping[str, str]) -
 def write_model(
     spec: GRUSpec, path: Path, options: WriteOptions, provenance: Provenance, source: Layout
 ) -> Written:
-    """Write `spec` to the new file `path` (see `grubridge.formats.onnx.write`)."""
+    """Write `spec` to the new file `path`."""
     prepared = prepare(spec, options, provenance.entries)
     together = store(prepared.model, path)
     notes = [*_usage(spec, options), *_dropped(spec, prepared.stored)]

@@ -1,1 +1,1 @@
-"""PyTorch checkpoints: zips of a pickle and its storages."""
+"""PyTorch checkpoints: a zip (`checkpoint`) of a pickle (`pickle_reader`, `pickle_writer`) and its data."""

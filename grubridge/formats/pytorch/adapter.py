@@ -15,9 +15,8 @@ from grubridge.files.text import printable
 from grubridge.files.zip_writer import ZipWriter
 from grubridge.files.zips import read_zip
 from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions, Written
-from grubridge.formats.state_dict import names as state_dict
 from grubridge.formats.state_dict.contents import StateDictFile, grus
-from grubridge.formats.state_dict.names import StoredTensor
+from grubridge.formats.state_dict.layout import CAPABILITIES, StoredTensor
 from grubridge.formats.state_dict.plan import plan, usage
 from grubridge.spec import GRUSpec, Layout
 
@@ -29,7 +28,6 @@ __all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "
 
 NAME = "pytorch"
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar")
-CAPABILITIES = state_dict.CAPABILITIES
 HINTS: frozenset[str] = frozenset()
 OPTIONS: frozenset[str] = frozenset()
 

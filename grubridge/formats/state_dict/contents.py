@@ -12,7 +12,7 @@ from grubridge.files.text import natural_order, printable
 from grubridge.formats.base import Contents, StackEntry
 from grubridge.spec import GRUSpec, Source, StackIO
 
-from .names import LAYOUT, StoredLayer, StoredTensor, recurrent_layers
+from .layout import LAYOUT, StoredLayer, StoredTensor, recurrent_layers
 
 __all__ = ["StateDictFile", "grus"]
 

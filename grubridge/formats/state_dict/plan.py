@@ -19,7 +19,7 @@ from grubridge.spec import (
     split_biases,
 )
 
-from .names import GATE_ORDER, LAYOUT
+from .layout import GATE_ORDER, LAYOUT
 
 __all__ = ["Plan", "constructor", "plan", "usage"]
 

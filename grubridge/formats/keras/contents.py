@@ -14,9 +14,9 @@ from grubridge.formats.base import ReadHints, StackEntry
 from grubridge.spec import Direction, GRUDirection, GRULayer, GRUSpec, MergeMode, Source, StackIO
 
 from .assumed import check_hints, described, meaning
-from .cells import CellForm, CellSettings, cell_form, cell_settings, read_cell, resets_after
 from .config import RecurrentLayer, flag
 from .files import KerasFile
+from .layout import CellForm, CellSettings, cell_form, cell_settings, read_cell, resets_after
 from .weights import CellArrays
 
 __all__ = ["layer_io", "read_layers", "stack_entries"]

@@ -28,8 +28,8 @@ from grubridge.spec import (
 
 from .activations import NAMES
 from .chain import GATES_PREFIX
+from .gru_node import GATE_ORDER
 from .nodes import Builder, Place
-from .read import GATE_ORDER
 from .tensors import DATA_TYPES
 
 __all__ = ["add_gates"]

@@ -15,9 +15,9 @@ import numpy as np
 from grubridge.errors import CorruptFileError, UnsafeFileError
 from grubridge.files.opening import FileMap, check_budget, shown
 
-__all__ = ["BYTES", "Skimmed", "looks_like_model", "skim", "tag", "varint"]
+__all__ = ["Skimmed", "looks_like_model", "skim", "tag", "varint"]
 
-VARINT, BYTES = 0, 2
+_VARINT, _BYTES = 0, 2  # wire types
 _FIXED = {1: 8, 5: 4}
 
 _INSIDE: dict[str, dict[int, str]] = {
@@ -33,8 +33,8 @@ _INSIDE: dict[str, dict[int, str]] = {
 float_data (4) and double_data (10) are packed little-endian numbers: the same bytes as raw_data (9).
 """
 
-_MODEL_FIELDS = {1: VARINT, 2: BYTES, 3: BYTES, 4: BYTES, 5: VARINT, 6: BYTES, 7: BYTES, 8: BYTES}
-_MODEL_FIELDS |= dict.fromkeys((14, 20, 25, 26), BYTES)
+_MODEL_FIELDS = {1: _VARINT, 2: _BYTES, 3: _BYTES, 4: _BYTES, 5: _VARINT, 6: _BYTES, 7: _BYTES, 8: _BYTES}
+_MODEL_FIELDS |= dict.fromkeys((14, 20, 25, 26), _BYTES)
 
 _RAW_DATA = 9
 _LONG = 4096
@@ -77,18 +77,18 @@ def looks_like_model(head: bytes) -> bool:
     at, seen = 0, set()
     while at < len(head):
         try:
-            key, at = _varint(head, at, len(head))
+            key, at = _read_varint(head, at, len(head))
             if _MODEL_FIELDS.get(key >> 3) != key & 7:
                 return False
-            value, at = _varint(head, at, len(head))
+            value, at = _read_varint(head, at, len(head))
         except EOFError:
             break
         seen.add(key >> 3)
-        at += value if key & 7 == BYTES else 0
-    return 7 in seen or (1 in seen and head[:1] == tag(1, VARINT))
+        at += value if key & 7 == _BYTES else 0
+    return 7 in seen or (1 in seen and head[:1] == tag(1, _VARINT))
 
 
-def tag(field: int, wire: int = BYTES) -> bytes:
+def tag(field: int, wire: int = _BYTES) -> bytes:
     """Return the bytes that announce a field."""
     return varint(field << 3 | wire)
 
@@ -139,13 +139,13 @@ class _Walk:
         """Yield (start of the tag, field number, start and end of the content) of every long field."""
         buffer, at = self._buffer, start
         while at < stop:
-            key, begin = _varint(buffer, at, stop)
+            key, begin = _read_varint(buffer, at, stop)
             wire, size = key & 7, 0
-            if wire == BYTES:
-                size, begin = _varint(buffer, begin, stop)
+            if wire == _BYTES:
+                size, begin = _read_varint(buffer, begin, stop)
                 end = begin + size
-            elif wire == VARINT:
-                _, end = _varint(buffer, begin, stop)
+            elif wire == _VARINT:
+                _, end = _read_varint(buffer, begin, stop)
             elif wire in _FIXED:
                 end = begin + _FIXED[wire]
             else:
@@ -176,7 +176,7 @@ class _Walk:
         return mark
 
 
-def _varint(buffer: bytes | memoryview, at: int, stop: int) -> tuple[int, int]:
+def _read_varint(buffer: bytes | memoryview, at: int, stop: int) -> tuple[int, int]:
     """Return the varint at byte `at`, and the position after it."""
     value = shift = 0
     while at < stop and shift < 70:
