@@ -80,7 +80,7 @@ def sum_biases(layer: GRULayer) -> tuple[GRULayer, Mapping[str, BiasChange]]:
 
 def has_biases(spec: GRUSpec) -> bool:
     """Whether any direction of `spec` has a bias."""
-    return any(d.input_bias is not None or d.recurrent_bias is not None for _, _, d in spec.directions())
+    return any(direction.has_bias for _, _, direction in spec.directions())
 
 
 def _with(layer: GRULayer, directions: Mapping[str, GRUDirection]) -> GRULayer:

@@ -103,6 +103,11 @@ class GRUDirection:
         """H."""
         return int(self.input_weight.update.shape[0])
 
+    @property
+    def has_bias(self) -> bool:
+        """Whether there is any bias, even of the candidate alone."""
+        return self.input_bias is not None or self.recurrent_bias is not None
+
     def arrays(self) -> Iterator[tuple[str, Array]]:
         """Yield (name, array) of every array there is, e.g. ("recurrent_weight.reset", [H, H])."""
         for part in ("input_weight", "recurrent_weight", "input_bias", "recurrent_bias"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .gates import Gate
@@ -47,6 +47,11 @@ class TensorRecord:
     def exact(self) -> bool:
         """Whether every value is bit for bit what the source holds (or a zero that means absence)."""
         return self.largest_change == 0.0
+
+    def also(self, action: Action, largest_change: float = 0.0) -> TensorRecord:
+        """Return the record of a tensor to which `action` was done as well."""
+        done = (*(one for one in self.actions if one not in ("copied", action)), action)
+        return replace(self, actions=done, largest_change=max(self.largest_change, largest_change))
 
 
 def record(

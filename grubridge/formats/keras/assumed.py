@@ -31,7 +31,7 @@ def check_hints(hints: ReadHints, layers: Iterable[BareLayer], where: str) -> No
     Raises:
         FileFormatError: when a hint would have no effect.
     """
-    forms = [form for layer in layers for form in layer.forms]
+    forms = [cell.form for layer in layers for cell in layer.cells]
     open_questions = {
         "activation": any(form.kind != "cudnn" for form in forms),
         "recurrent_activation": any(form.kind != "cudnn" for form in forms),
@@ -66,10 +66,10 @@ def described(
         version: of Keras, "" where the file does not tell it.
         where: the file, for messages.
     """
-    cells = [_cell(form, hints, version, layer.path[-1]) for form in layer.forms]
+    cells = [_cell(cell.form, hints, version, layer.path[-1]) for cell in layer.cells]
     entries = [
-        {"class_name": "CuDNNGRU" if form.kind == "cudnn" else "GRU", "config": cell}
-        for form, cell in zip(layer.forms, cells, strict=True)
+        {"class_name": "CuDNNGRU" if cell.form.kind == "cudnn" else "GRU", "config": config}
+        for cell, config in zip(layer.cells, cells, strict=True)
     ]
     entry: dict[str, Any] = entries[0]
     if layer.bidirectional:
@@ -122,7 +122,7 @@ def _notes(layer: BareLayer, cells: list[dict[str, Any]], hints: ReadHints, vers
         values = " and ".join(f"{key}={cells[0][key]}" for key in named)
         flags = " and ".join(assumed[key] for key in named)
         yield f"weights alone do not say activations: assumed {values}, as in {writer}; or say {flags}"
-    if any(form.reset_after is None for form in layer.forms) and hints.reset_after is None:
+    if any(cell.form.reset_after is None for cell in layer.cells) and hints.reset_after is None:
         value = cells[0]["reset_after"]
         yield f"no bias shows reset_after: assumed {value}, as in {writer}; or say --reset-after"
     if not version and any("hard_sigmoid" in cell.values() for cell in cells):

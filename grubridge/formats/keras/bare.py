@@ -13,7 +13,7 @@ from grubridge.errors import CorruptFileError
 from grubridge.files.hdf5 import Hdf5File
 from grubridge.files.text import natural_order, printable
 
-from .layout import CellForm, cell_form
+from .layout import KERAS_1_ARRAYS, CellForm, cell_form
 from .weights import CellArrays, layer_names, weight_names
 
 __all__ = ["BareLayer", "bare_layers", "legacy_bare_layers"]
@@ -27,6 +27,21 @@ _CELL_SCOPE = re.compile(r"gru_cell(_\d+)?|stacked_rnn_cells(_\d+)?")
 _HALF_SCOPE = re.compile(r"(?P<half>forward|backward)_.+")
 
 
+@dataclass(frozen=True)
+class BareCell:
+    """One cell of a layer.
+
+    Args:
+        half: "forward" or "backward" in a Bidirectional, else None.
+        arrays: its arrays.
+        form: what their shapes say.
+    """
+
+    half: str | None
+    arrays: CellArrays
+    form: CellForm
+
+
 @dataclass
 class BareLayer:
     """A layer that was found without a configuration.
@@ -34,18 +49,14 @@ class BareLayer:
     Args:
         path: the components of its group's path.
         name: its name: the path without what is the same in all paths.
-        halves: of each cell: "forward" or "backward" in a Bidirectional, else None.
-        arrays: of each cell.
-        forms: of each cell.
+        cells: its GRU cells, a forward one first.
         stacked: whether the cells are layers on top of each other.
         other: what it is if it is recurrent but no GRU, e.g. "LSTM".
     """
 
     path: tuple[str, ...]
     name: str
-    halves: list[str | None] = field(default_factory=list)
-    arrays: list[CellArrays] = field(default_factory=list)
-    forms: list[CellForm] = field(default_factory=list)
+    cells: list[BareCell] = field(default_factory=list)
     stacked: bool = False
     other: str | None = None
 
@@ -57,21 +68,18 @@ class BareLayer:
         except CorruptFileError:
             self.other = self.other or _kind(shapes)
             return
-        at = 0 if half == "forward" else len(self.halves)
-        self.halves.insert(at, half)
-        self.arrays.insert(at, arrays)
-        self.forms.insert(at, form)
+        self.cells.insert(0 if half == "forward" else len(self.cells), BareCell(half, arrays, form))
 
     @property
     def bidirectional(self) -> bool:
         """Whether its cells are the two halves of a Bidirectional."""
-        return self.halves == ["forward", "backward"]
+        return [cell.half for cell in self.cells] == ["forward", "backward"]
 
     @property
     def is_gru(self) -> bool:
         """Whether its cells form a layer that a spec can hold."""
-        one = len(self.forms) == 1 or self.bidirectional or (self.stacked and set(self.halves) == {None})
-        return one and self.other is None
+        piled = self.stacked and {cell.half for cell in self.cells} == {None}
+        return (len(self.cells) == 1 or self.bidirectional or piled) and self.other is None
 
     def __str__(self) -> str:
         return f"{self.other or 'recurrent layer of another kind'} {printable(self.name)!r}"
@@ -120,9 +128,9 @@ def legacy_bare_layers(file: Hdf5File, root: str, claimed: Iterable[str]) -> lis
                 inner = parent[1:] if parent[:1] == (outer,) else parent
                 path = (outer,) if alone else (outer, *inner)
                 layer = found.setdefault(path, BareLayer(path, "/".join(path)))
-                layer.stacked = layer.stacked or (half is None and bool(layer.forms))
+                layer.stacked = layer.stacked or (half is None and bool(layer.cells))
                 layer.add(half, arrays)
-    return [layer for layer in found.values() if layer.forms or layer.other]
+    return [layer for layer in found.values() if layer.cells or layer.other]
 
 
 def _scopes(file: Hdf5File, group: str) -> Iterator[tuple[tuple[str, ...], str | None, CellArrays]]:
@@ -138,11 +146,12 @@ def _scopes(file: Hdf5File, group: str) -> Iterator[tuple[tuple[str, ...], str |
         match = _HALF_SCOPE.fullmatch(outer[-1]) if outer else None
         parent = tuple(outer[:-1] if match else outer)
         # in Keras 1 the two halves of a Bidirectional share one scope
-        halves = ("forward", "backward") if len(names) == 18 else (match["half"] if match else None,)
+        both = len(names) == 2 * KERAS_1_ARRAYS
+        halves = ("forward", "backward") if both else (match["half"] if match else None,)
         each = len(names) // len(halves)
         for index, half in enumerate(halves):
             mine = names[index * each : (index + 1) * each]
-            if each in (2, 3, 9):
+            if each in (2, 3, KERAS_1_ARRAYS):
                 yield parent, half, tuple(file.array(f"{group}/{name}") for name in mine)
 
 

@@ -16,7 +16,7 @@ from grubridge.spec import Direction, GRUDirection, GRULayer, GRUSpec, MergeMode
 from .assumed import check_hints, described, meaning
 from .config import RecurrentLayer, flag
 from .files import KerasFile
-from .layout import CellForm, CellSettings, cell_form, cell_settings, read_cell, resets_after
+from .layout import CellForm, cell_form, cell_settings, read_cell, resets_after
 from .weights import CellArrays
 
 __all__ = ["layer_io", "read_layers", "stack_entries"]
@@ -37,13 +37,16 @@ class _Found:
     file: KerasFile
     layer: RecurrentLayer
     arrays: Sequence[CellArrays]
-    forms: tuple[CellForm, ...]
     major: int
     notes: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
         return f"{shown(self.file.path)}, {printable(self.layer.name)}"
+
+    @property
+    def forms(self) -> list[CellForm]:
+        return [cell_form([array.shape for array in cell], self.where) for cell in self.arrays]
 
     @property
     def dtypes(self) -> set[str]:
@@ -83,7 +86,7 @@ def stack_entries(file: KerasFile, hints: ReadHints) -> tuple[StackEntry, ...]:
     check_hints(hints, grus, shown(file.path))
     meant, major = meaning(hints, file.major)
     found = [
-        _Found(file, layer, arrays, _forms(file, layer, arrays), major)
+        _Found(file, layer, arrays, major)
         for layer, arrays in zip(file.model.layers, file.arrays, strict=True)
     ]
     version = file.version or ("" if major == 3 else str(major))
@@ -92,7 +95,7 @@ def stack_entries(file: KerasFile, hints: ReadHints) -> tuple[StackEntry, ...]:
         # an attribute of a model's class may be called as a layer of it is numbered
         taken = {one.layer.name for one in found}
         layer = replace(layer, name="/".join(bare.path) if bare.name in taken else bare.name)
-        found.append(_Found(file, layer, bare.arrays, tuple(bare.forms), major, notes))
+        found.append(_Found(file, layer, [cell.arrays for cell in bare.cells], major, notes))
     _check_names(found)
     chains = [
         chain for chain in file.model.chains if len(set().union(*(found[i].dtypes for i in chain))) == 1
@@ -123,7 +126,7 @@ def read_layers(
     """
     read: list[tuple[Direction, GRUDirection, bool]] = []
     for cell, arrays in zip(layer.cells, cells, strict=True):
-        settings: CellSettings = cell_settings(cell, major, where)
+        settings = cell_settings(cell, major, where)
         form = cell_form([tuple(array.shape) for array in arrays], where)
         reset_after = resets_after(form, settings, where)
         read.append((cell.direction, read_cell(arrays, form, settings), reset_after))
@@ -164,14 +167,10 @@ def layer_io(layer: RecurrentLayer, where: str) -> StackIO:
     )
 
 
-def _forms(file: KerasFile, layer: RecurrentLayer, arrays: Sequence[CellArrays]) -> tuple[CellForm, ...]:
-    where = f"{shown(file.path)}, {printable(layer.name)}"
-    return tuple(cell_form([array.shape for array in cell], where) for cell in arrays)
-
-
 def _entry(chain: Sequence[_Found]) -> StackEntry:
     """Return the stack of one layer, or of several that feed only each other."""
     first, last = chain[0], chain[-1]
+    forms = [form for one in chain for form in one.forms]  # all, so that listing a file finds wrong shapes
     name = first.layer.name if len(chain) == 1 else f"{first.layer.name}:{last.layer.name}"
     address = {
         "kind": first.file.kind,
@@ -180,7 +179,7 @@ def _entry(chain: Sequence[_Found]) -> StackEntry:
         "layers": [address for one in chain for address in one.addresses()],
     }
     members = tuple(_entry([one]) for one in chain) if len(chain) > 1 else ()
-    return StackEntry(name, address, first.forms[0].layout, partial(_read, name, tuple(chain)), members)
+    return StackEntry(name, address, forms[0].layout, partial(_read, name, tuple(chain)), members)
 
 
 def _read(name: str, chain: Sequence[_Found]) -> GRUSpec:

@@ -39,6 +39,7 @@ from .config import CellConfig, flag
 
 __all__ = [
     "GATE_ORDER",
+    "KERAS_1_ARRAYS",
     "LAYOUT",
     "CellForm",
     "CellSettings",
@@ -52,7 +53,7 @@ GATE_ORDER = (UPDATE, RESET, CANDIDATE)
 LAYOUT = Layout(GATE_ORDER, rows="input")
 _CUDNN_LAYOUT = Layout(GATE_ORDER, rows="output")
 
-_KERAS_1_ARRAYS = 9
+KERAS_1_ARRAYS = 9
 
 Shape = tuple[int, ...]
 
@@ -61,9 +62,9 @@ Shape = tuple[int, ...]
 class CellSettings:
     """What a configuration says about a cell; None where it says nothing."""
 
-    units: int | None
+    units: int
     use_bias: bool | None
-    reset_after: bool | None
+    reset_after: bool
     gate_activation: Activation
     candidate_activation: Activation
 
@@ -126,7 +127,7 @@ def cell_form(shapes: Sequence[Shape], where: str) -> CellForm:
     Raises:
         CorruptFileError: when they are not a GRU's.
     """
-    if len(shapes) == _KERAS_1_ARRAYS:
+    if len(shapes) == KERAS_1_ARRAYS:
         return _nine_form(shapes, where)
     if len(shapes) not in (2, 3):
         raise CorruptFileError(
@@ -176,7 +177,7 @@ def resets_after(form: CellForm, settings: CellSettings, where: str) -> bool:
     Raises:
         CorruptFileError: when the shapes contradict the configuration.
     """
-    if settings.units is not None and settings.units != form.hidden_size:
+    if settings.units != form.hidden_size:
         raise CorruptFileError(
             f"{where}: the configuration says {settings.units} units, but recurrent_kernel has "
             f"{form.hidden_size}; configuration and weights are of two different models"
@@ -187,8 +188,6 @@ def resets_after(form: CellForm, settings: CellSettings, where: str) -> bool:
             f"{where}: the configuration says use_bias={settings.use_bias}, but there is "
             f"{'a' if biased else 'no'} bias; configuration and weights are of two different models"
         )
-    if settings.reset_after is None:
-        return form.reset_after is not False
     if form.reset_after not in (None, settings.reset_after):
         raise CorruptFileError(
             f"{where}: the configuration says reset_after={settings.reset_after}, but the bias has the shape "
@@ -199,44 +198,24 @@ def resets_after(form: CellForm, settings: CellSettings, where: str) -> bool:
 
 def read_cell(arrays: Sequence[Array], form: CellForm, settings: CellSettings) -> GRUDirection:
     """Return the direction that a cell's arrays, of the shapes in `form`, hold; views where possible."""
-    hidden_size = form.hidden_size
+    biases: list[Gates[Array]]
     if form.kind == "nine":
-        inputs, recurrents, biases = (Gates(*arrays[start::3]) for start in range(3))
-        return _direction(inputs.map(_transposed), recurrents.map(_transposed), biases, None, settings)
-    kernel, recurrent = (split(array, GATE_ORDER, axis=1) for array in arrays[:2])
-    if form.kind == "cudnn":
-        bias = arrays[2].reshape(2, 3 * hidden_size)
-        inputs = kernel.map(lambda gate: np.ascontiguousarray(gate).reshape(hidden_size, form.input_size))
-        recurrents = recurrent
+        inputs, recurrents, bias = (Gates(*arrays[start::3]) for start in range(3))
+        biases = [bias]
     else:
-        bias = arrays[2].reshape(-1, 3 * hidden_size) if len(arrays) == 3 else np.empty((0, 0))
-        inputs, recurrents = kernel.map(_transposed), recurrent.map(_transposed)
-    each = [split(row, GATE_ORDER, axis=0) for row in bias]
-    return _direction(
-        inputs,
-        recurrents,
-        each[0] if each else None,
-        each[1] if len(each) == 2 else None,
-        settings,
-    )
-
-
-def _transposed(array: Array) -> Array:
-    return array.T
-
-
-def _direction(
-    inputs: Gates[Array],
-    recurrents: Gates[Array],
-    input_bias: Gates[Array] | None,
-    recurrent_bias: Gates[Array] | None,
-    settings: CellSettings,
-) -> GRUDirection:
+        inputs, recurrents = (split(array, GATE_ORDER, axis=1) for array in arrays[:2])
+        rows = arrays[2].reshape(-1, 3 * form.hidden_size) if len(arrays) == 3 else ()
+        biases = [split(row, GATE_ORDER, axis=0) for row in rows]
+    if form.kind == "cudnn":
+        memory_hi = (form.hidden_size, form.input_size)
+        inputs = inputs.map(lambda gate: np.ascontiguousarray(gate).reshape(memory_hi))
+    else:
+        inputs, recurrents = (weight.map(lambda gate: gate.T) for weight in (inputs, recurrents))
     return GRUDirection(
         inputs,
         recurrents,
-        input_bias,
-        recurrent_bias and Gates(recurrent_bias.update, recurrent_bias.reset, recurrent_bias.candidate),
+        biases[0] if biases else None,
+        biases[1] if len(biases) == 2 else None,
         gate_activation=settings.gate_activation,
         candidate_activation=settings.candidate_activation,
     )

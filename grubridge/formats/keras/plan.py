@@ -50,12 +50,9 @@ class TensorPlan:
     def record(self, path: str, source: Layout) -> TensorRecord:
         """Return the record of this array, called `path` in the file."""
         made = record(path, self.shape, self.made_of, source, LAYOUT)
-        if not self.changes:
-            return made
-        moved = tuple(action for action in made.actions if action != "copied")
-        done = tuple(dict.fromkeys(change.action for change in self.changes))
-        largest = max(change.largest_change for change in self.changes)
-        return replace(made, actions=(*moved, *done), largest_change=largest)
+        for change in self.changes:
+            made = made.also(change.action, change.largest_change)
+        return made
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def stored_spec(spec: GRUSpec) -> tuple[GRUSpec, Mapping[str, BiasChange]]:
     changes: dict[str, BiasChange] = {}
     for index, layer in enumerate(spec.layers):
         brought = layer
-        if _has_biases(layer):
+        if any(direction.has_bias for _, direction in layer.directions()):
             brought, changed = (split_biases if layer.reset_after else sum_biases)(layer)
             changes.update({f"layer {index} {part}": change for part, change in changed.items()})
         layers.append(brought)
@@ -172,10 +169,6 @@ def sequential(spec: GRUSpec, layers: tuple[LayerPlan, ...], input_config: Confi
         "layers": [first, *(layer.entry for layer in layers)],
     }
     return {"module": "keras", "class_name": "Sequential", "config": model, "registered_name": "Sequential"}
-
-
-def _has_biases(layer: GRULayer) -> bool:
-    return any(d.input_bias is not None or d.recurrent_bias is not None for _, d in layer.directions())
 
 
 def _tensors(

@@ -16,6 +16,7 @@ from grubridge.files.hdf5 import Hdf5Array, Hdf5File
 from grubridge.files.text import printable
 
 from .config import RecurrentLayer
+from .layout import KERAS_1_ARRAYS
 
 __all__ = [
     "CellArrays",
@@ -23,14 +24,12 @@ __all__ = [
     "layer_names",
     "legacy_arrays",
     "positional_arrays",
-    "vars_group",
     "weight_names",
 ]
 
 CellArrays = tuple[Hdf5Array, ...]
 T = TypeVar("T")
 
-_KERAS_1_ARRAYS = 9
 _LAYERS, _LAYERS_2_12 = "layers/", "_layer_checkpoint_dependencies/"
 _MOST_PIECES = 1000
 
@@ -49,7 +48,7 @@ def positional_arrays(file: Hdf5File, layer: RecurrentLayer, where: str) -> list
     found = []
     for cell in layer.cells:
         place = f"{layer.group}/{cell.group}".rstrip("/")
-        group = vars_group(file, place)
+        group = _vars_group(file, place)
         if group is None:
             raise CorruptFileError(
                 f"{where}: there are no weights in {printable(place)!r}, where they should be; configuration "
@@ -57,15 +56,6 @@ def positional_arrays(file: Hdf5File, layer: RecurrentLayer, where: str) -> list
             )
         found.append(tuple(file.array(f"{group}/{name}") for name in sorted(file.members(group)[1])))
     return found
-
-
-def vars_group(file: Hdf5File, group: str) -> str | None:
-    """Return the path of the group with the arrays of the layer or cell at `group`; None without any."""
-    for candidate in (group, group.replace(_LAYERS, _LAYERS_2_12)):
-        path = f"{candidate}/vars"
-        if file.has(path) and file.members(path)[1]:
-            return path
-    return None
 
 
 def legacy_arrays(file: Hdf5File, root: str, layer: RecurrentLayer, where: str) -> list[CellArrays]:
@@ -96,8 +86,8 @@ def cut_into_cells(arrays: Sequence[T], layer: RecurrentLayer, where: str) -> li
         CorruptFileError: when there are more or fewer than the configuration asks for.
     """
     counts = [2 if cell.config.get("use_bias") is False else 3 for cell in layer.cells]
-    if len(arrays) == _KERAS_1_ARRAYS * len(counts):
-        counts = [_KERAS_1_ARRAYS] * len(counts)
+    if len(arrays) == KERAS_1_ARRAYS * len(counts):
+        counts = [KERAS_1_ARRAYS] * len(counts)
     if len(arrays) != sum(counts):
         raise CorruptFileError(
             f"{where}: expected {sum(counts)} arrays; received {len(arrays)}; configuration and weights are "
@@ -105,6 +95,15 @@ def cut_into_cells(arrays: Sequence[T], layer: RecurrentLayer, where: str) -> li
         )
     ends = accumulate(counts)
     return [arrays[end - count : end] for count, end in zip(counts, ends, strict=True)]
+
+
+def _vars_group(file: Hdf5File, group: str) -> str | None:
+    """Return the path of the group with the arrays of the layer or cell at `group`; None without any."""
+    for candidate in (group, group.replace(_LAYERS, _LAYERS_2_12)):
+        path = f"{candidate}/vars"
+        if file.has(path) and file.members(path)[1]:
+            return path
+    return None
 
 
 def layer_names(file: Hdf5File, root: str) -> list[str]:

@@ -99,8 +99,7 @@ def _stored(layer: GRULayer) -> tuple[GRULayer, frozenset[str]]:
     layer = replace(
         layer, forward=without_zero_state(layer.forward), backward=without_zero_state(layer.backward)
     )
-    directions = [direction for _, direction in layer.directions()]
-    if all(d.input_bias is None and d.recurrent_bias is None for d in directions):
+    if not any(direction.has_bias for _, direction in layer.directions()):
         return layer, frozenset()
     layer, changes = split_biases(layer)
     return layer, frozenset(changes)
@@ -112,9 +111,7 @@ def _record(weight: Weight, source: Layout, zeros: frozenset[str]) -> TensorReco
         filled = len(weight.made_of) < weight.shape[0]
     else:
         filled = not zeros.isdisjoint(weight.made_of)
-    if not filled:
-        return made
-    return replace(made, actions=(*(action for action in made.actions if action != "copied"), "zero-filled"))
+    return made.also("zero-filled") if filled else made
 
 
 def _dropped(spec: GRUSpec, stored: GRUSpec) -> Iterator[str]:

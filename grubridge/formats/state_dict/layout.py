@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from grubridge.errors import CorruptFileError
 from grubridge.files.text import printable
@@ -142,8 +141,7 @@ class StoredLayer:
         weights = gates("weight_ih", input_size), gates("weight_hh", hidden_size)
         if not self.bias:
             return GRUDirection(*weights)
-        recurrent: Any = gates("bias_hh")
-        return GRUDirection(*weights, gates("bias_ih"), recurrent)
+        return GRUDirection(*weights, gates("bias_ih"), gates("bias_hh"))
 
     def _tensor(self, where: str, name: str, shape: tuple[int, ...]) -> Array:
         key = printable(self.prefix + name)
