@@ -10,6 +10,7 @@ from grubridge.errors import GRUBridgeError, StackSelectionError, UnknownFormatE
 from grubridge.files.opening import shown
 from grubridge.files.strips import all_finite
 from grubridge.files.text import nearest, printable
+from grubridge.files.written import WrittenArrays
 from grubridge.formats.base import Contents, FormatAdapter, ReadHints, StackEntry
 from grubridge.formats.registry import adapter, detect
 from grubridge.spec import GRUSpec
@@ -65,23 +66,35 @@ class OpenArtifact:
         return known[name]
 
     def read(self, entry: StackEntry) -> GRUSpec:
-        """Read a stack.
+        """Read a stack; `load` and `warn_of_non_finite` in one."""
+        spec = self.load(entry)
+        self.warn_of_non_finite(entry, spec)
+        return spec
 
-        Warns:
-            NonFiniteWeightWarning: when weights hold NaN or infinity.
+    def load(self, entry: StackEntry) -> GRUSpec:
+        """Read a stack.
 
         Raises:
             FileFormatError: when the file is damaged.
             InvalidSpecError: when what it holds is no GRU; the message names file and stack.
         """
         try:
-            spec = entry.read()
+            return entry.read()
         except GRUBridgeError as error:
             if shown(self.path) in str(error):
                 raise
             raise type(error)(f"{shown(self.path)}, {printable(entry.name)}: {error}") from error
+
+    def warn_of_non_finite(
+        self, entry: StackEntry, spec: GRUSpec, written: WrittenArrays | None = None
+    ) -> None:
+        """Look for NaN and infinity in every array of a stack that was not written and seen without them.
+
+        Warns:
+            NonFiniteWeightWarning: when weights hold NaN or infinity.
+        """
         for name, array in spec.arrays():
-            if not all_finite(array):
+            if not (written and written.is_finite(array)) and not all_finite(array):
                 warnings.warn(
                     f"{shown(self.path)}, {printable(entry.name)}: {name} holds NaN or infinity; the file "
                     "was probably saved after training had diverged",
@@ -89,7 +102,6 @@ class OpenArtifact:
                     stacklevel=2,
                 )
                 break
-        return spec
 
     def _selectable(self) -> list[StackEntry]:
         stacks = self.contents.stacks

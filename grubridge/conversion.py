@@ -14,6 +14,7 @@ from grubridge.errors import TargetError, UnsupportedFeatureError
 from grubridge.files.digest import LARGEST_HASHED, sha256
 from grubridge.files.opening import shown
 from grubridge.files.staging import check_target, staged
+from grubridge.files.written import WrittenArrays, noted
 from grubridge.formats.base import FormatAdapter, Provenance, ReadHints, StackEntry, WriteOptions, Written
 from grubridge.formats.readback import differences
 from grubridge.formats.registry import adapter, for_target
@@ -104,7 +105,8 @@ def write(
     target = adapter(to_format) if to_format else for_target(Path(path))
     provenance = Provenance({"grubridge.version": __version__})
     how = _How(target, dtype=None, force=force, options=options or WriteOptions())
-    return _write(spec, Path(path), how, provenance, _CANONICAL)
+    written, _ = _write(spec, Path(path), how, provenance, _CANONICAL)
+    return written
 
 
 def convert(  # noqa: PLR0913 - the options of one command
@@ -191,7 +193,7 @@ class _How:
 
 
 def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How) -> Conversion:
-    stored = artifact.read(entry)
+    stored = artifact.load(entry)
     spec = stored if how.dtype is None else stored.astype(how.dtype)
     digest = sha256(artifact.path) if artifact.path.stat().st_size <= LARGEST_HASHED else None
     provenance = {
@@ -202,7 +204,8 @@ def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How)
     }
     if digest:
         provenance["grubridge.source_sha256"] = digest
-    written = _write(spec, target, how, Provenance(provenance), entry.layout)
+    written, arrays = _write(spec, target, how, Provenance(provenance), entry.layout)
+    artifact.warn_of_non_finite(entry, stored, arrays)
     records = written.records if spec is stored else _with_cast(written.records, _changes(stored, spec))
     notes = (*(spec.source.notes if spec.source else ()), *written.notes)
     return Conversion(
@@ -210,7 +213,9 @@ def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How)
     )
 
 
-def _write(spec: GRUSpec, path: Path, how: _How, provenance: Provenance, source: Layout) -> Written:
+def _write(
+    spec: GRUSpec, path: Path, how: _How, provenance: Provenance, source: Layout
+) -> tuple[Written, WrittenArrays]:
     target, options = how.format, how.options
     foreign = [f"--{name.replace('_', '-')}" for name in options.given() if name not in target.OPTIONS]
     reasons = (
@@ -223,7 +228,7 @@ def _write(spec: GRUSpec, path: Path, how: _How, provenance: Provenance, source:
             + "\n".join(f"- {why}" for why in reasons),
             reasons,
         )
-    with staged(path, force=how.force) as staging:
+    with staged(path, force=how.force) as staging, noted() as arrays:
         try:
             written = target.write(spec, staging, options, provenance, source)
         except UnsupportedFeatureError as error:
@@ -231,10 +236,13 @@ def _write(spec: GRUSpec, path: Path, how: _How, provenance: Provenance, source:
             message = str(error).replace(shown(staging), shown(path))
             raise UnsupportedFeatureError(message, error.features) from None
         back = target.contents(staging, ReadHints()).stacks
-        wrong = differences(written.stored, back[0].read()) if len(back) == 1 else ("the number of stacks",)
+        if len(back) == 1:
+            wrong = differences(written.stored, back[0].read(), arrays)
+        else:
+            wrong = ("the number of stacks",)
         if wrong:
             raise AssertionError(f"{shown(path)}: reading it back gave something else: {', '.join(wrong)}")
-    return written
+    return written, arrays
 
 
 def _changes(before: GRUSpec, after: GRUSpec) -> Mapping[str, float]:

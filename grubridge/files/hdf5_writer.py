@@ -18,7 +18,7 @@ import numpy as np
 from grubridge.spec import Fused
 
 from .crc import combine
-from .strips import Segment, write_segments
+from .strips import Segment, write_at, write_segments
 
 if TYPE_CHECKING:
     import h5py
@@ -124,10 +124,7 @@ class Hdf5Plan:
     def _write_structure(self, file: int, base: int) -> None:
         for index, page in sorted(self._structure.pages.items()):
             start = index * _PAGE
-            view = memoryview(page)[: self.size - start]
-            while view:
-                written = os.pwrite(file, view, base + start)
-                view, start = view[written:], start + written
+            write_at(file, memoryview(page)[: self.size - start], base + start)
         if os.fstat(file).st_size < base + self.size:
             os.ftruncate(file, base + self.size)
 

@@ -16,7 +16,7 @@ from grubridge.spec import Array
 
 from .text import printable
 
-__all__ = ["FileMap", "check_budget", "check_openable", "open_for_writing", "shown"]
+__all__ = ["FileMap", "MappedFile", "check_budget", "check_openable", "identity", "open_for_writing", "shown"]
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 
@@ -54,6 +54,16 @@ def check_openable(path: Path) -> int:
     return status.st_size
 
 
+class MappedFile(mmap.mmap):
+    """The memory of a mapped file, which knows the file: arrays lead to it by their `base`.
+
+    Args:
+        identity: see `identity`.
+    """
+
+    identity: tuple[int, int]
+
+
 class FileMap:
     """A file mapped read-only into memory. Its pages are read when they are touched, and never copied."""
 
@@ -71,9 +81,9 @@ class FileMap:
         if descriptor is None:
             check_openable(path)
             with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                self._map = _mapped(file.fileno())
         else:
-            self._map = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+            self._map = _mapped(descriptor)
         self.size = len(self._map)
 
     def bytes(self, offset: int, size: int) -> bytes:
@@ -103,6 +113,18 @@ class FileMap:
                 f"file has {self.size} bytes; it is truncated or damaged: copy or download it again"
             )
         return np.ndarray(tuple(shape), dtype, self._map, offset)
+
+
+def _mapped(descriptor: int) -> MappedFile:
+    mapped = MappedFile(descriptor, 0, access=mmap.ACCESS_READ)
+    mapped.identity = identity(descriptor)
+    return mapped
+
+
+def identity(descriptor: int) -> tuple[int, int]:
+    """Return what tells an open file from every other: device and inode."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
 
 
 def check_budget(path: Path, size: int, what: str, limit: int) -> None:

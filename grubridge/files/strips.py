@@ -6,6 +6,7 @@ page-aligned buffer (transposing and casting on the way), summed where a zip nee
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import zlib
@@ -19,10 +20,12 @@ import numpy as np
 from grubridge.spec import Array, Fused
 
 from .crc import combine
+from .written import note_arrays, note_bytes
 
 __all__ = ["Segment", "all_finite", "equal_bits", "write_at", "write_segments"]
 
-_STRIP = 4 << 20
+_STRIP = 6 << 20
+_HOT = 1 << 20  # a strip is checked and written in pieces that stay in cache
 _THREADS = 2
 
 Item = TypeVar("Item")
@@ -43,7 +46,12 @@ class Segment:
 
 
 def write_at(file: int, data: bytes | memoryview, offset: int) -> None:
-    """Write all of `data` at `offset` of the file of descriptor `file`."""
+    """Write all of `data` at `offset` of the file of descriptor `file`; nothing else writes a file."""
+    note_bytes(file, offset, len(data))
+    _write_at(file, data, offset)
+
+
+def _write_at(file: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data)
     while view:
         written = os.pwrite(file, view, offset)
@@ -51,15 +59,18 @@ def write_at(file: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = False) -> list[int]:
-    """Write every segment at its offset.
+    """Write every segment at its offset, read it again and compare.
 
     Args:
-        file: descriptor of the output file.
+        file: descriptor of the output file, open for reading too.
         segments: what to write; they do not overlap.
         checksums: whether to compute CRC-32.
 
     Returns:
         The CRC-32 of each segment when `checksums`, else an empty list.
+
+    Raises:
+        OSError: when the disk is full, or gives back something else.
     """
     segments = list(segments)
     total = sum(segment.data.nbytes for segment in segments)
@@ -68,51 +79,79 @@ def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = 
         start = min(segment.offset for segment in segments)
         end = max(segment.offset + segment.data.nbytes for segment in segments)
         os.posix_fallocate(file, start, end - start)
-    jobs = [(index, rows) for index, segment in enumerate(segments) for rows in _strips(segment.data)]
+    pieces = [piece for index, segment in enumerate(segments) for piece in _pieces(index, segment)]
+    jobs = [(piece, rows) for piece in pieces for rows in _strips(piece.data)]
     buffers = local()
 
-    def write(job: tuple[int, tuple[int, int]]) -> tuple[int, int, int]:
-        index, (start, stop) = job
-        data = segments[index].data
-        row = data.nbytes // data.shape[0]
-        size = row * (stop - start)
-        block = _buffer(buffers, size)
-        strip = block[:size].view(data.dtype).reshape(stop - start, *data.shape[1:])
-        data.copy_rows(start, stop, strip)
-        offset, view = segments[index].offset + start * row, block[:size].data
-        checksum = zlib.crc32(view) if checksums else 0
-        write_at(file, view, offset)
-        return index, checksum, size
+    def write(job: tuple[_Piece, tuple[int, int]]) -> tuple[int, int, int, bool]:
+        piece, rows = job
+        strip = _contiguous(piece.data, rows, buffers).reshape(-1)
+        offset = piece.offset + rows[0] * (piece.data.nbytes // piece.data.shape[0])
+        crc, finite = 0, True
+        step = _HOT // strip.itemsize
+        for at in range(0, strip.size, step):
+            values = strip[at : at + step]
+            octets = values.view(np.uint8).data
+            crc = zlib.crc32(octets, crc) if checksums else 0
+            finite = finite and _finite(values)
+            _write_at(file, octets, offset)
+            if not np.array_equal(octets, np.frombuffer(os.pread(file, len(octets), offset), np.uint8)):
+                raise OSError(errno.EIO, "the disk gives back something else than was written")
+            offset += len(octets)
+        return piece.segment, crc, strip.nbytes, finite
 
-    sums = [0] * len(segments)
-    for index, checksum, size in _in_threads(write, jobs, total):
-        if checksums:
-            sums[index] = combine(sums[index], checksum, size)
+    sums, finite = [0] * len(segments), [True] * len(segments)
+    for index, crc, size, no_nan in _in_threads(write, jobs, total):
+        sums[index] = combine(sums[index], crc, size) if checksums else 0
+        finite[index] = finite[index] and no_nan
+    note_arrays(file, ((one.offset, one.data, known) for one, known in zip(segments, finite, strict=True)))
     return sums if checksums else []
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Part of a segment that is cut into strips by itself: arrays below each other are written in turn."""
+
+    segment: int
+    offset: int
+    data: Fused
+
+
+def _pieces(index: int, segment: Segment) -> Iterator[_Piece]:
+    if segment.data.axis:
+        yield _Piece(index, segment.offset, segment.data)
+        return
+    offset = segment.offset
+    for part in segment.data.parts:
+        yield _Piece(index, offset, Fused((part,), 0))
+        offset += part.nbytes
 
 
 def equal_bits(left: Array, right: Array) -> bool:
     """Whether two arrays hold the same bits: NaN equals itself, and -0.0 differs from 0.0."""
     if left.shape != right.shape or left.dtype != right.dtype:
         return False
-    unsigned = np.dtype(f"u{left.itemsize}")
     buffers = local(), local()
 
     def same(rows: tuple[int, int]) -> bool:
-        strips = (_contiguous(one, rows, own) for one, own in zip((left, right), buffers, strict=True))
-        one, other = (strip.view(unsigned) for strip in strips)
+        strips = (
+            _contiguous(Fused((one,), 0), rows, own) for one, own in zip((left, right), buffers, strict=True)
+        )
+        one, other = (strip.view(f"u{strip.itemsize}") for strip in strips)
         return np.array_equal(one, other)
 
     return all(_in_threads(same, list(_strips(Fused((left,), 0))), left.nbytes))
 
 
-def _contiguous(array: Array, rows: tuple[int, int], buffers: local) -> Array:
-    """Return rows of an array in C order: a view where they lie so, else a copy in this thread's buffer."""
-    strip: Array = array[slice(*rows)]
-    if strip.flags.c_contiguous:
+def _contiguous(data: Fused, rows: tuple[int, int], buffers: local) -> Array:
+    """Return rows in C order: a view where they lie so, else a copy in this thread's buffer."""
+    strip: Array = data.parts[0][slice(*rows)]
+    if len(data.parts) == 1 and strip.flags.c_contiguous and strip.flags.aligned:
         return strip
-    copy = _buffer(buffers, strip.nbytes)[: strip.nbytes].view(strip.dtype).reshape(strip.shape)
-    Fused((array,), 0).copy_rows(*rows, copy)
+    shape = (rows[1] - rows[0], *data.shape[1:])
+    size = data.nbytes // data.shape[0] * shape[0]
+    copy = _buffer(buffers, size)[:size].view(data.dtype).reshape(shape)
+    data.copy_rows(*rows, copy)
     return copy
 
 
@@ -121,13 +160,16 @@ def all_finite(array: Array) -> bool:
     in_order = array.T if array.strides[0] < array.strides[-1] else array  # as it lies in memory
 
     def finite(rows: tuple[int, int]) -> bool:
-        strip = in_order[slice(*rows)]
-        # a sum is not finite as soon as one term is not; only then is every value worth a look
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = strip.sum(dtype=np.float64 if array.itemsize == 8 else np.float32)
-        return bool(np.isfinite(total) or np.isfinite(strip.astype(np.float64)).all())
+        return _finite(in_order[slice(*rows)])
 
     return all(_in_threads(finite, list(_strips(Fused((in_order,), 0))), array.nbytes))
+
+
+def _finite(values: Array) -> bool:
+    # a sum is not finite as soon as one term is not; only then is every value worth a look
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = values.sum(dtype=np.float64 if values.itemsize == 8 else np.float32)
+    return bool(np.isfinite(total) or np.isfinite(values.astype(np.float64)).all())
 
 
 def _strips(data: Fused) -> Iterator[tuple[int, int]]:
