@@ -8,8 +8,8 @@ framework takes seconds.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 from grubridge.errors import BackendError, GRUBridgeError
 from grubridge.trace import Trace
@@ -44,36 +44,42 @@ def run_jobs(jobs: Sequence[Job], timeout: float = TIMEOUT) -> list[Trace | GRUB
     What `run_job` would raise is an outcome here, so that one failure does not hide the other results.
     """
     outcomes: dict[int, Trace | GRUBridgeError] = {}
-    requests = {
-        name: {number: job for number, job in enumerate(jobs) if job.backend == name}
-        for name in dict.fromkeys(job.backend for job in jobs)
-    }
-    with ExitStack() as running:
-        children = {name: _start(running, name, list(own.values())) for name, own in requests.items()}
-        deadline = time.monotonic() + timeout
+    requests: dict[str, list[int]] = {}
+    for number, job in enumerate(jobs):
+        requests.setdefault(job.backend, []).append(number)
+    with _ended({name: [jobs[n] for n in own] for name, own in requests.items()}, timeout) as children:
         for name, child in children.items():
-            if isinstance(child, GRUBridgeError):
-                outcomes.update(dict.fromkeys(requests[name], child))
-                continue
-            child.wait(deadline, timeout)
-            own = requests[name]
-            outcomes.update((number, child.outcome(i, own[number])) for i, number in enumerate(own))
+            for index, number in enumerate(requests[name]):
+                outcomes[number] = (
+                    child if isinstance(child, GRUBridgeError) else child.outcome(index, jobs[number])
+                )
     return [outcomes[number] for number in range(len(jobs))]
 
 
 def devices(backends: Sequence[str], timeout: float = TIMEOUT) -> dict[str, tuple[str, ...] | GRUBridgeError]:
     """Return the devices that each backend offers, or why it offers none."""
-    offered: dict[str, tuple[str, ...] | GRUBridgeError] = {}
+    with _ended(dict.fromkeys(backends, ()), timeout) as children:
+        return {
+            name: child if isinstance(child, GRUBridgeError) else child.devices(name)
+            for name, child in children.items()
+        }
+
+
+@contextmanager
+def _ended(
+    requests: Mapping[str, Sequence[Job]], timeout: float
+) -> Iterator[dict[str, Child | GRUBridgeError]]:
+    """Start the process of every backend with its jobs, and yield them when the last has ended.
+
+    In the place of a process stands the reason why it could not be started.
+    """
     with ExitStack() as running:
-        children = {name: _start(running, name, []) for name in backends}
+        children = {name: _start(running, name, jobs) for name, jobs in requests.items()}
         deadline = time.monotonic() + timeout
-        for name, child in children.items():
-            if isinstance(child, GRUBridgeError):
-                offered[name] = child
-                continue
-            child.wait(deadline, timeout)
-            offered[name] = child.devices(name)
-    return offered
+        for child in children.values():
+            if isinstance(child, Child):
+                child.wait(deadline, timeout)
+        yield children
 
 
 def _start(running: ExitStack, backend: str, jobs: Sequence[Job]) -> Child | GRUBridgeError:

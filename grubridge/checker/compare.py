@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from grubridge.reference import cell
@@ -47,20 +45,20 @@ def compare(
     """
     how = how or arithmetic_of(trace.backend, trace.dtype, trace.device)
     found: list[Comparison] = []
-    for place, direction in _places(spec):
-        layer = spec.layers[place[0]]
-        x = _layer_input(spec, trace, probe, place[0])
+    for index, name, direction in spec.directions():
+        layer, place = spec.layers[index], (index, name)
+        x = _layer_input(spec, trace, probe, index)
         expected = (probe.batch, probe.steps, direction.hidden_size)
         seen = trace.places.get(place)
         problem = _problem(seen, expected) or (None if x is not None else "the layer below it has no states")
         if problem or seen is None or x is None:
-            reason = f"layer {place[0]} {place[1]}: {problem}"
+            reason = f"layer {index} {name}: {problem}"
             found.append(Comparison(edge, *sides, *place, "hidden", Verdict.INCONCLUSIVE, reason=reason))
             continue
         received: dict[Quantity, Array] = {"hidden": seen.hidden}
         received.update(seen.gates.items() if seen.gates is not None else ())
         start = _start(direction, probe, place)
-        observation = Observation(x, start, received, probe.lengths, place[1], _largest(trace.dtype))
+        observation = Observation(x, start, received, probe.lengths, name, _largest(trace.dtype))
         for quantity, finding in judge(cell(layer, direction), observation, how).items():
             found.append(_comparison(finding, edge, sides, place, quantity))
     return tuple(found)
@@ -84,10 +82,6 @@ def drift(left: Trace, right: Trace, probe: Probe, sides: tuple[Side, Side]) -> 
         if largest is None or apart.max() > largest.max_abs:
             largest = Drift(*sides, float(apart.max()), *place, int(time))
     return largest
-
-
-def _places(spec: GRUSpec) -> Iterator[tuple[Place, GRUDirection]]:
-    return (((index, name), direction) for index, name, direction in spec.directions())
 
 
 def _layer_input(spec: GRUSpec, trace: Trace, probe: Probe, index: int) -> Array | None:
@@ -132,17 +126,16 @@ def _largest(dtype: str) -> float:
 def _comparison(
     finding: Finding, edge: Edge, sides: tuple[Side, Side], place: Place, quantity: Quantity
 ) -> Comparison:
-    verdict, reason = Verdict.EQUIVALENT, ""
     where = f"layer {place[0]} {place[1]} {quantity}"
+    if not finding.judged:
+        reason = f"{where}: no value could be judged"
+        return Comparison(edge, *sides, *place, quantity, Verdict.INCONCLUSIVE, reason=reason)
+    verdict, reason = Verdict.EQUIVALENT, ""
     if finding.headroom > 1:
         verdict = Verdict.DIFFERENT
-    elif not finding.judged:
-        verdict, reason = Verdict.INCONCLUSIVE, f"{where}: no value could be judged"
     elif finding.lost:
         verdict = Verdict.INCONCLUSIVE
         reason = f"{where}: {finding.lost} values follow from NaN or infinity, or overflow by themselves"
-    if not finding.judged:
-        return Comparison(edge, *sides, *place, quantity, verdict, reason=reason)
     return Comparison(
         edge,
         *sides,

@@ -17,10 +17,11 @@ __all__ = ["conventions", "largest_weight_change", "shapes"]
 def shapes(left: GRUSpec, right: GRUSpec, sides: tuple[str, str]) -> Cause | None:
     """Return why no input fits both specs, or no output of one the other's; None when they are alike."""
     if len(left.layers) != len(right.layers):
-        return _structure(f"{sides[0]} has {_count(left)}, {sides[1]} has {_count(right)}")
+        return Cause("structure", f"{sides[0]} has {_count(left)}, {sides[1]} has {_count(right)}")
     for index, (one, other) in enumerate(zip(left.layers, right.layers, strict=True)):
         if _shape(one) != _shape(other):
-            return _structure(f"layer {index} of {sides[0]} is {_shape(one)}; of {sides[1]}, {_shape(other)}")
+            detail = f"layer {index} of {sides[0]} is {_shape(one)}; of {sides[1]}, {_shape(other)}"
+            return Cause("structure", detail)
     return None
 
 
@@ -28,18 +29,12 @@ def conventions(left: GRUSpec, right: GRUSpec, sides: tuple[str, str]) -> tuple[
     """Return the settings in which two specs of one shape differ: equations, activations, clip, precision."""
     found: list[Cause] = []
     for index, (one, other) in enumerate(zip(left.layers, right.layers, strict=True)):
-        settings = (
-            ("reset mode", _reset(one), _reset(other)),
-            ("clip", str(one.clip), str(other.clip)),
-            ("gate activation", *(_activations(layer, "gate_activation") for layer in (one, other))),
-            (
-                "candidate activation",
-                *(_activations(layer, "candidate_activation") for layer in (one, other)),
-            ),
+        here, there = _settings(one), _settings(other)
+        found += (
+            Cause(name, f"layer {index}: {here[name]} in {sides[0]}, {there[name]} in {sides[1]}")
+            for name in here
+            if here[name] != there[name]
         )
-        for cause, here, there in settings:
-            if here != there:
-                found.append(Cause(cause, f"layer {index}: {here} in {sides[0]}, {there} in {sides[1]}"))
     change = largest_weight_change(left, right)
     if left.dtype != right.dtype and change:
         detail = (
@@ -79,10 +74,6 @@ def _numbers(c: Cell) -> Iterator[Array]:
     yield np.zeros(c.direction.hidden_size) if state is None else state.astype(np.float64)
 
 
-def _structure(detail: str) -> Cause:
-    return Cause("structure", detail)
-
-
 def _count(spec: GRUSpec) -> str:
     return f"{len(spec.layers)} layer{'s' * (len(spec.layers) > 1)}"
 
@@ -92,9 +83,12 @@ def _shape(layer: GRULayer) -> str:
     return f"{layer.input_size} -> {layer.hidden_size} {ways}"
 
 
-def _reset(layer: GRULayer) -> str:
-    return f"reset gate applied {'after' if layer.reset_after else 'before'} the recurrent product"
-
-
-def _activations(layer: GRULayer, kind: str) -> str:
-    return ", ".join(f"{name} {getattr(direction, kind)}" for name, direction in layer.directions())
+def _settings(layer: GRULayer) -> dict[str, str]:
+    directions = list(layer.directions())
+    when = "after" if layer.reset_after else "before"
+    return {
+        "reset mode": f"reset gate applied {when} the recurrent product",
+        "clip": str(layer.clip),
+        "gate activation": ", ".join(f"{name} {d.gate_activation}" for name, d in directions),
+        "candidate activation": ", ".join(f"{name} {d.candidate_activation}" for name, d in directions),
+    }

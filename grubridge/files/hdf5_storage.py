@@ -12,6 +12,7 @@ from grubridge.errors import CorruptFileError, UnsafeFileError
 from grubridge.spec import numpy_dtype
 
 from .opening import FileMap
+from .zips import unpacks_too_far
 
 if TYPE_CHECKING:
     import h5py
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["as_file", "check_storage", "float_dtype"]
 
 _FLOATS = ("float16", "float32", "float64")
-_LARGEST_RATIO = 100  # weights hardly compress; a bomb reaches 1000
-_RATIO_MATTERS_FROM = 1 << 20
 
 
 def check_storage(dataset: h5py.h5d.DatasetID, place: str) -> None:
@@ -53,7 +52,7 @@ def check_storage(dataset: h5py.h5d.DatasetID, place: str) -> None:
     complete = stored == size if layout == h5py.h5d.CONTIGUOUS else stored > 0
     if size and not complete:
         raise CorruptFileError(f"{place} should take {size} bytes; {stored} were ever written")
-    if size > max(_RATIO_MATTERS_FROM, _LARGEST_RATIO * stored):
+    if unpacks_too_far(stored, size):
         raise UnsafeFileError(f"{place} unpacks {stored} bytes into {size}; that is a bomb, not a model")
 
 

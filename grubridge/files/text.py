@@ -1,4 +1,4 @@
-"""Names that come out of files, made safe to print."""
+"""Names, most of them out of files: made safe to print, put in order, guessed when mistyped."""
 
 from __future__ import annotations
 

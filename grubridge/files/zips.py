@@ -21,7 +21,7 @@ from grubridge.errors import CorruptFileError, UnsafeFileError
 from .opening import FileMap, check_budget, shown
 from .text import printable
 
-__all__ = ["ZipEntry", "check_crc", "read_entry", "read_zip"]
+__all__ = ["ZipEntry", "check_crc", "read_entry", "read_zip", "unpacks_too_far"]
 
 _LARGEST_DIRECTORY = 4 << 20  # bytes; 50,000 tensors have names enough in that
 _LARGEST_RATIO = 100  # weights hardly compress; a bomb reaches 1000
@@ -141,7 +141,7 @@ def read_entry(path: Path, entry: ZipEntry, limit: int) -> bytes:
         CorruptFileError: when its content is not what the directory says.
     """
     check_budget(path, entry.size, f"zip entry {entry.name}", limit)
-    if entry.size > max(_RATIO_MATTERS_FROM, _LARGEST_RATIO * entry.compressed_size):
+    if unpacks_too_far(entry.compressed_size, entry.size):
         raise UnsafeFileError(
             f"{shown(path)}: zip entry {printable(entry.name)} unpacks {entry.compressed_size} bytes into "
             f"{entry.size}; that is a zip bomb, not a model"
@@ -157,6 +157,11 @@ def read_entry(path: Path, entry: ZipEntry, limit: int) -> bytes:
     if len(data) != entry.size or entry.crc not in (0, zlib.crc32(data)):
         raise _damaged(path, entry)
     return data
+
+
+def unpacks_too_far(stored: int, size: int) -> bool:
+    """Whether `stored` bytes claim to unpack into more, `size` bytes, than any weights do."""
+    return size > max(_RATIO_MATTERS_FROM, _LARGEST_RATIO * stored)
 
 
 def check_crc(file: FileMap, entry: ZipEntry) -> None:

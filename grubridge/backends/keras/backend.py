@@ -141,9 +141,7 @@ def _run_direction(layer: Any, k: int, x: Array, probe: Probe) -> DirectionTrace
         mask=None if mask is None else ops.convert_to_tensor(mask),
         training=False,
     )[0]
-    hidden = _array(
-        ops.flip(steps, 1) if way == "backward" else steps
-    )  # last step first, as Keras returns it
+    hidden = _array(ops.flip(steps, 1) if way == "backward" else steps)  # Keras returns the last step first
     start = _array(state)
     previous = previous_state(way, hidden, start, probe.lengths)
     gates = _gates(cell, inputs, ops.convert_to_tensor(previous, layer.compute_dtype))
