@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,13 @@ def convert(
     reset_after: ResetAfter = None,
     json: Json = False,
 ) -> None:
-    """Convert a GRU into another format; every tensor is accounted for, and the file is read back."""
+    """Convert a GRU into another format.
+
+    Every tensor is accounted for, and the file is read back.
+    """
+    if not check:
+        # a conversion multiplies nothing, and threads of BLAS would spin on the cores that copy
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import grubridge
 
     Output.as_json = json

@@ -81,12 +81,13 @@ def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = 
         os.posix_fallocate(file, start, end - start)
     pieces = [piece for index, segment in enumerate(segments) for piece in _pieces(index, segment)]
     jobs = [(piece, rows) for piece in pieces for rows in _strips(piece.data)]
-    buffers = local()
+    buffers, read_back = local(), local()
 
     def write(job: tuple[_Piece, tuple[int, int]]) -> tuple[int, int, int, bool]:
         piece, rows = job
         strip = _contiguous(piece.data, rows, buffers).reshape(-1)
         offset = piece.offset + rows[0] * (piece.data.nbytes // piece.data.shape[0])
+        unsigned = f"u{strip.itemsize}"
         crc, finite = 0, True
         step = _HOT // strip.itemsize
         for at in range(0, strip.size, step):
@@ -95,7 +96,9 @@ def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = 
             crc = zlib.crc32(octets, crc) if checksums else 0
             finite = finite and _finite(values)
             _write_at(file, octets, offset)
-            if not np.array_equal(octets, np.frombuffer(os.pread(file, len(octets), offset), np.uint8)):
+            again = _buffer(read_back, values.nbytes)[: values.nbytes]
+            os.preadv(file, [again.data], offset)
+            if not np.array_equal(values.view(unsigned), again.view(unsigned)):
                 raise OSError(errno.EIO, "the disk gives back something else than was written")
             offset += len(octets)
         return piece.segment, crc, strip.nbytes, finite

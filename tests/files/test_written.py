@@ -124,12 +124,14 @@ def test_only_what_holds_no_nan_is_known_to_be_finite(file: int) -> None:
 def test_a_disk_that_gives_back_something_else_is_an_error(
     file: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    intact = os.pread
+    intact = os.preadv
 
-    def damaged(descriptor: int, size: int, offset: int) -> bytes:
-        return intact(descriptor, size, offset)[:-1] + b"\xaa"
+    def damaged(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        read = intact(descriptor, buffers, offset)
+        buffers[0][-1] ^= 1
+        return read
 
-    monkeypatch.setattr(os, "pread", damaged)
+    monkeypatch.setattr(os, "preadv", damaged)
 
     with pytest.raises(OSError, match="gives back something else"):
         write_segments(file, [Segment(OFFSET, Fused((UPDATE,), 0))])
