@@ -7,7 +7,7 @@ from .options import Json
 
 
 def backends(json: Json = False) -> None:
-    """Show which runtimes are installed, their versions and devices."""
+    """Show which runtimes are installed."""
     from grubridge import backend_table
 
     Output.as_json = json

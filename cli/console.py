@@ -1,22 +1,28 @@
 """The terminal: results on stdout, everything else on stderr, exit codes, and the boundary for errors.
 
 Exit codes: 0 done or equivalent, 1 different and nothing else, 2 could not be done, 3 inconclusive,
-70 a defect of grubridge, 130 interrupted, 141 the reader of our output went away.
+70 a defect of grubridge, 130 interrupted, 143 terminated, 141 the reader of our output went away.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NoReturn
 
 COULD_NOT = 2
 DEFECT = 70
-INTERRUPTED = 130
+SIGNALLED = 128
 PIPE_CLOSED = 141
+
+
+class Stopped(BaseException):
+    """A signal asked this run to end; not a KeyboardInterrupt, which typer ends in its own ways."""
 
 
 class Output:
@@ -72,6 +78,19 @@ def coloured(text: str, colour: str) -> str:
     return typer.style(text, fg=colour, bold=True)
 
 
+def unwind_on_signals() -> None:
+    """Let Ctrl-C, `kill` and a closed terminal unwind the run, which ends children and removes litter."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not cut the cleaning short
+    raise Stopped(number)
+
+
 def run_guarded(command: Callable[[], object]) -> NoReturn:
     """Run the command line; turn what it raises into a message and an exit code."""
     warnings.showwarning = lambda message, *_, **__: tell(f"warning: {message}")
@@ -81,9 +100,9 @@ def run_guarded(command: Callable[[], object]) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     try:
         command()
-    except KeyboardInterrupt:
+    except Stopped as stopped:
         tell("interrupted")
-        sys.exit(INTERRUPTED)
+        sys.exit(SIGNALLED + stopped.args[0])
     except Exception as error:  # noqa: BLE001 - the boundary: every exception becomes an exit code
         sys.exit(_explain(error))
     sys.exit(0)
@@ -94,6 +113,9 @@ def _explain(error: Exception) -> int:
 
     if isinstance(error, GRUBridgeError):
         tell(f"error: {error}")
+        code = COULD_NOT
+    elif isinstance(error, MemoryError):
+        tell(f"error: not enough memory: {error}; close other programs, or give it less at once")
         code = COULD_NOT
     else:
         import traceback

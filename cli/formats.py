@@ -7,7 +7,7 @@ from .options import Json
 
 
 def formats(json: Json = False) -> None:
-    """Show what can be read and written, and what each format can hold."""
+    """Show what can be read and written."""
     from grubridge import format_table
 
     Output.as_json = json

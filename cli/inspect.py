@@ -15,7 +15,10 @@ def inspect(
     reset_after: ResetAfter = None,
     json: Json = False,
 ) -> None:
-    """Show what GRUs are inside a file, their conventions, and what each format could hold."""
+    """Show the GRUs inside a file.
+
+    With their conventions, and which formats could hold each of them.
+    """
     import grubridge
 
     Output.as_json = json

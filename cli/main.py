@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import backends, convert, formats, inspect, verify
-from .console import run_guarded, say
+from .console import run_guarded, say, unwind_on_signals
 
 app = typer.Typer(
     name="grubridge",
@@ -44,4 +44,5 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    unwind_on_signals()
     run_guarded(app)

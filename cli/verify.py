@@ -14,9 +14,7 @@ from .options import Candidate, Gates, Json, ResetAfter, Stack
 def verify(
     artifacts: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="A [B ...]", help="Two files or more; or one, through every installed runtime."
-        ),
+        typer.Argument(metavar="FILE", help="Two files or more; or one, through every installed runtime."),
     ],
     stack: Stack = None,
     pairs: Annotated[
@@ -27,7 +25,7 @@ def verify(
         Path | None,
         typer.Option("--inputs", metavar="FILE", help=".npy of x, or .npz of x, initial_state, lengths."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the random inputs.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random inputs.")] = 0,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Sequences of the random inputs.")] = 4,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the random inputs.")] = 24,
     lengths: Annotated[
@@ -44,7 +42,10 @@ def verify(
     reset_after: ResetAfter = None,
     json: Json = False,
 ) -> None:
-    """Run the files in their own frameworks on the same inputs and say whether they are the same GRU."""
+    """Run files and say whether they are the same GRU.
+
+    Each runs in its own framework, all on the same inputs.
+    """
     import grubridge
 
     Output.as_json = json

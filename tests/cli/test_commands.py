@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -208,17 +211,53 @@ def test_a_defect_is_not_a_verdict(
     assert "this is a defect of grubridge" in capsys.readouterr().err
 
 
-def test_interruption_is_not_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("signal_name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_unwinds_and_is_no_verdict(signal_name: str, code: int, tmp_path: Path) -> None:
+    """The command is typer's, which has its own ideas of Ctrl-C; it holds a folder, as verify does."""
+    script = textwrap.dedent("""
+        import signal, tempfile, time, typer
+        from cli.console import run_guarded, unwind_on_signals
+        app = typer.Typer()
+        @app.command()
+        def wait():
+            with tempfile.TemporaryDirectory():
+                print("started", flush=True)
+                time.sleep(60)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        unwind_on_signals()
+        run_guarded(app)
+    """)
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=SAMPLES.parent,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "started\n"
+        running.send_signal(getattr(signal, signal_name))
+        _, told = running.communicate(timeout=30)
+
+    assert (running.returncode, told) == (code, "interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_memory_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from cli.console import run_guarded
 
-    def interrupted() -> None:
-        raise KeyboardInterrupt
+    def large() -> None:
+        raise MemoryError("Unable to allocate 47.7 GiB")
 
     monkeypatch.setattr("warnings.showwarning", None)
     with pytest.raises(SystemExit) as ended:
-        run_guarded(interrupted)
+        run_guarded(large)
 
-    assert ended.value.code == 130
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("error: not enough memory: Unable to allocate 47.7 GiB; ")
 
 
 def test_version_and_help() -> None:
@@ -227,3 +266,4 @@ def test_version_and_help() -> None:
     assert version.stdout == "grubridge 0.1.0\n"
     for command in ("convert", "verify", "inspect", "formats", "backends"):
         assert f"  {command} " in help_page.stdout
+    assert "..." not in help_page.stdout.partition("Commands:")[2]  # nothing is cut off
