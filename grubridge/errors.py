@@ -13,6 +13,7 @@
     |- MissingDependencyError     (also ImportError) .extra: pip install 'grubridge[...]'
     `- BackendError               a framework failed; its own words are in the message
        `- CannotRunError          a framework has no way to run this model; .reason in a few words
+          `- DeviceError          it does not offer the device that was asked for
 
 A mismatch between two models is a verdict, not an error.
 """
@@ -23,6 +24,7 @@ __all__ = [
     "BackendError",
     "CannotRunError",
     "CorruptFileError",
+    "DeviceError",
     "FileFormatError",
     "GRUBridgeError",
     "InvalidSpecError",
@@ -102,3 +104,7 @@ class CannotRunError(BackendError):
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class DeviceError(CannotRunError):
+    """A framework does not offer the device that was asked for."""

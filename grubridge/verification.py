@@ -65,7 +65,7 @@ def verify(  # noqa: PLR0913 - the options of one command
         FileFormatError: when a file cannot be read.
         StackSelectionError: when GRUs of the files cannot be paired.
         ProbeError: when the inputs do not fit.
-        BackendError: when a runtime or device is not known.
+        BackendError: when a runtime or device is not known, or a runtime does not offer the device.
         MissingDependencyError: when a runtime was named that is not installed.
     """
     if not artifacts:

@@ -15,6 +15,7 @@ from grubridge.conversion import convert, write
 from grubridge.errors import (
     BackendError,
     CannotRunError,
+    DeviceError,
     FileFormatError,
     GRUBridgeError,
     MissingDependencyError,
@@ -225,6 +226,15 @@ def test_file_that_no_runtime_can_run_leaves_the_check_open(
     assert report.verdict is Verdict.INCONCLUSIVE
     assert [(cause.cause, cause.detail) for cause in report.diagnosis] == [("not run", str(failure))]
     assert ("end-to-end", "a.pt", "b.onnx on onnxruntime") in _edges(report)
+
+
+def test_device_that_a_files_own_runtime_lacks_is_an_error(runtimes: Runtimes, tmp_path: Path) -> None:
+    runtimes.fails["pytorch"] = DeviceError("a.pt: pytorch has no device 'cuda'", "no device 'cuda'")
+
+    with pytest.raises(DeviceError, match="no device 'cuda'"):
+        verify(_written(tmp_path, "a.pt"), _written(tmp_path, "b.onnx"), device="cuda")
+    report = verify(tmp_path / "b.onnx", backends=["onnxruntime", "pytorch"], device="cuda")
+    assert report.left_out["pytorch"] == "no device 'cuda'"
 
 
 def test_difference_stands_though_a_file_did_not_run(runtimes: Runtimes, tmp_path: Path) -> None:

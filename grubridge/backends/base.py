@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from grubridge.errors import BackendError, ProbeError
+from grubridge.errors import DeviceError, ProbeError
 from grubridge.spec import Array
 from grubridge.trace import Place, Probe, Trace
 
@@ -63,12 +63,13 @@ def choose_device(wanted: str, offered: Sequence[str]) -> str:
     """Return the device to use; "auto" is CUDA where it is offered.
 
     Raises:
-        BackendError: when the wanted device is not offered.
+        DeviceError: when the wanted device is not offered.
     """
     if wanted == "auto":
         return "cuda" if "cuda" in offered else "cpu"
     if wanted not in offered:
-        raise BackendError(f"it has no device {wanted!r} here; it offers {', '.join(offered)}")
+        message = f"it has no device {wanted!r} here; it offers {', '.join(offered)}"
+        raise DeviceError(message, message)
     return wanted
 
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from grubridge.errors import BackendError, CannotRunError, GRUBridgeError, MissingDependencyError, ProbeError
+from grubridge.errors import (
+    BackendError,
+    CannotRunError,
+    DeviceError,
+    GRUBridgeError,
+    MissingDependencyError,
+    ProbeError,
+)
 from grubridge.files.opening import shown
 from grubridge.files.text import printable
 from grubridge.trace import Probe, Trace
@@ -133,7 +140,7 @@ def started(entry: BackendEntry, jobs: Sequence[Job]) -> Iterator[Child]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "grubridge.backends.worker", name],
                 cwd=folder,
-                env=_environment(),
+                env=_environment(name),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -145,8 +152,11 @@ def started(entry: BackendEntry, jobs: Sequence[Job]) -> Iterator[Child]:
             process.wait()
 
 
-def _environment() -> dict[str, str]:
-    """Return the child's environment: this process's modules, and frameworks that share a GPU quietly."""
+def _environment(folder: str) -> dict[str, str]:
+    """Return the child's environment.
+
+    It has this process's modules, frameworks share a GPU quietly, and what they leave behind is in `folder`.
+    """
     # The working folder ('') is left out: a torch.py in it is not the framework.
     paths = [path for path in sys.path if path]
     if _ROOT not in paths:
@@ -156,7 +166,7 @@ def _environment() -> dict[str, str]:
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-    return {**defaults, **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**defaults, **os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": folder}
 
 
 def _raised_anew(who: str, told: dict[str, Any], entry: BackendEntry) -> GRUBridgeError:
@@ -169,6 +179,8 @@ def _raised_anew(who: str, told: dict[str, Any], entry: BackendEntry) -> GRUBrid
         return CannotRunError(f"{who} cannot run it: {words}", told["reason"])
     if kind == ProbeError.__name__:
         return ProbeError(f"{who} cannot take the inputs: {words}")
+    if kind == DeviceError.__name__:
+        return DeviceError(f"{who} cannot run it: {words}", told["reason"])
     if kind == BackendError.__name__:
         return BackendError(f"{who} cannot run it: {words}")
     if kind == ImportError.__name__:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from grubridge.backends.launch import Job, run_jobs
-from grubridge.errors import CannotRunError, GRUBridgeError, ProbeError
+from grubridge.errors import CannotRunError, DeviceError, GRUBridgeError, ProbeError
 from grubridge.reference import run as run_reference
 from grubridge.reference.arithmetic import UNIT_ROUNDOFF, Arithmetic, arithmetic_of
 from grubridge.trace import Probe, Trace
@@ -76,6 +76,7 @@ def carry_out(tasks: Sequence[Task], device: str) -> list[Outcome]:
 
     Raises:
         ProbeError: when the inputs do not fit a model.
+        DeviceError: when a runtime does not offer the device.
     """
     jobs = [Job(run.backend, run.artifact, task.probe, device) for task in tasks for run in task.plan.runs]
     results = iter(run_jobs(jobs))
@@ -90,10 +91,10 @@ def _compared(task: Task, results: Sequence[Trace | GRUBridgeError]) -> Outcome:
     for planned, result in zip(plan.runs, results, strict=True):
         if isinstance(result, Trace):
             done.append((planned, result))
-        elif isinstance(result, ProbeError):
-            raise result
         elif planned.temporary and isinstance(result, CannotRunError):
             outcome.left_out.append((planned.backend, result.reason))
+        elif isinstance(result, (ProbeError, DeviceError)):
+            raise result
         else:
             outcome.diagnosis.append(Cause(_NOT_RUN, str(result)))
     equations = _equations(plan.first, probe)

@@ -16,7 +16,7 @@ from grubridge.trace import Place, Probe
 
 __all__ = ["probe_from_file", "random_probe"]
 
-_LARGEST = 1 << 30  # bytes of inputs
+_LARGEST = 1 << 30  # bytes of one array
 _TINIEST = 2.0**-9  # smaller inputs are made zero: what is left is exact in float16 and bfloat16 at once
 
 
@@ -37,8 +37,17 @@ def random_probe(
         lengths: of each sequence; None for unequal ones, the longest `steps`.
 
     Raises:
-        ProbeError: when there are not `batch` lengths from 1 to `steps`.
+        ProbeError: when there are not `batch` lengths from 1 to `steps`, or `seed` is negative, or one run
+            would take too much memory.
     """
+    if seed < 0:
+        raise ProbeError(f"seed must be 0 or more; received {seed}")
+    widest = max(max(layer.input_size, layer.hidden_size) for layer in specs[0].layers)
+    if batch * steps * widest * np.dtype(np.float64).itemsize > _LARGEST:
+        raise ProbeError(
+            f"{batch} sequences of {steps} steps, {widest} numbers each, would take more than "
+            f"{_LARGEST >> 20:,} MiB; ask for fewer sequences (batch) or shorter ones (steps)"
+        )
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((batch, steps, specs[0].input_size))
     states = {
@@ -128,8 +137,10 @@ def _arrays(path: Path) -> dict[str, Array]:
                 return {"x": loaded}
             return {name: loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        # numpy takes what it does not know for a pickle, and tells the user how to run it
+        why = "" if "unsafely" in str(error) else f" ({error})"
         raise ProbeError(
-            f"{shown(path)}: this is not an .npy or .npz file of numbers ({error}); "
+            f"{shown(path)}: this is not an .npy or .npz file of numbers{why}; "
             "write one with numpy.savez(path, x=x)"
         ) from error
 

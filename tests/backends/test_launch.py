@@ -14,13 +14,20 @@ import pytest
 from grubridge.backends.base import Artifact, choose_device
 from grubridge.backends.launch import Job, devices, run_job, run_jobs
 from grubridge.backends.registry import BACKENDS, BackendEntry, available, find, native_backend, require
-from grubridge.errors import BackendError, CannotRunError, GRUBridgeError, MissingDependencyError, ProbeError
+from grubridge.errors import (
+    BackendError,
+    CannotRunError,
+    DeviceError,
+    GRUBridgeError,
+    MissingDependencyError,
+    ProbeError,
+)
 from grubridge.trace import DirectionTrace, Probe, Trace
 
 PROBE = Probe(np.arange(24.0).reshape(2, 3, 4), {(0, "backward"): np.full((2, 1), 0.5)}, np.array([3, 1]))
 
 FAKE = """
-import os, sys, time
+import os, sys, tempfile, time
 import numpy as np
 from grubridge.errors import BackendError, CannotRunError, ProbeError
 from grubridge.spec import Gates
@@ -50,7 +57,8 @@ def run(artifact, probe, device):
     if what == "probe":
         raise ProbeError("x is too narrow")
     if what == "environment":
-        notes = (os.getcwd(), artifact.path, os.environ["TF_CPP_MIN_LOG_LEVEL"], *sys.path)
+        level = os.environ["TF_CPP_MIN_LOG_LEVEL"]
+        notes = (os.getcwd(), tempfile.gettempdir(), artifact.path, level, *sys.path)
     else:
         notes = (what,)
     start = probe.initial_state[0, "backward"]
@@ -210,13 +218,14 @@ def test_the_child_is_set_up(fake: Callable[[str], Job], tmp_path: Path) -> None
     before = Path.cwd()
     os.chdir(tmp_path / "here")
     try:
-        folder, path, log_level, *module_path = run_job(fake("environment")).notes
+        folder, litter, path, log_level, *module_path = run_job(fake("environment")).notes
     finally:
         os.chdir(before)
 
     assert path == str(tmp_path / "here" / "model\x1b.fake")
     assert folder not in {str(before), str(tmp_path / "here")}
     assert not Path(folder).exists()
+    assert litter == folder
     assert log_level == "3"
     assert str(tmp_path) in module_path
     assert str(tmp_path / "here") not in module_path
@@ -254,8 +263,17 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_choice_of_a_device() -> None:
     assert choose_device("auto", ("cpu", "cuda")) == "cuda"
     assert choose_device("auto", ("cpu",)) == "cpu"
-    with pytest.raises(BackendError, match="it has no device 'tpu' here; it offers cpu, cuda"):
+    with pytest.raises(DeviceError, match="it has no device 'tpu' here; it offers cpu, cuda"):
         choose_device("tpu", ("cpu", "cuda"))
+
+
+def test_a_device_that_is_not_offered(fake: Callable[..., Job]) -> None:
+    with pytest.raises(DeviceError) as refused:
+        run_job(fake("run", device="cuda"))
+
+    assert str(refused.value) == (
+        "model\\x1b.fake: fake cannot run it: it has no device 'cuda' here; it offers cpu"
+    )
 
 
 def test_every_format_has_a_native_backend() -> None:

@@ -35,6 +35,17 @@ def test_same_seed_same_inputs() -> None:
     assert not np.array_equal(one.x, other.x)
 
 
+def test_sizes_and_seeds_that_cannot_be() -> None:
+    with pytest.raises(ProbeError, match="seed must be 0 or more; received -1"):
+        random_probe([SPEC], seed=-1, batch=4, steps=24)
+    too_much = (
+        r"4 sequences of 100000000 steps, 10 numbers each, would take more than 1,024 MiB; "
+        r"ask for fewer sequences \(batch\) or shorter ones \(steps\)"
+    )
+    with pytest.raises(ProbeError, match=too_much):
+        random_probe([SPEC], seed=0, batch=4, steps=100_000_000)
+
+
 def test_numbers_are_exact_in_every_dtype_under_test() -> None:
     specs = [SPEC.astype(dtype) for dtype in ("bfloat16", "float16", "float32", "float64")]
     probe = random_probe(specs, seed=0, batch=4, steps=24)
@@ -125,8 +136,9 @@ def test_state_beside_a_learned_one_is_refused(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.npz").write_bytes(content)
 
-    with pytest.raises(ProbeError, match=r"this is not an \.npy or \.npz file of numbers"):
+    with pytest.raises(ProbeError, match=r"this is not an \.npy or \.npz file of numbers") as raised:
         probe_from_file(tmp_path / "x.npz", [SPEC])
+    assert "unsafely" not in str(raised.value)
 
 
 def test_bomb_is_not_unpacked(tmp_path: Path) -> None:
