@@ -35,9 +35,9 @@ def contents(path: Path, hints: ReadHints) -> Contents:
         FileFormatError: when it is damaged, or a hint says what the file itself says.
     """
     file = open_keras(path)
-    others = [str(layer) for layer in file.bare if not layer.is_gru]
-    stacks = stack_entries(file, hints)
-    return Contents(stacks, (*file.model.others, *others), f"keras {file.version}".rstrip())
+    others = [other.said for other in file.model.others]
+    others += (str(layer) for layer in file.bare if not layer.is_gru)
+    return Contents(stack_entries(file, hints), tuple(others), f"keras {file.version}".rstrip())
 
 
 def write(

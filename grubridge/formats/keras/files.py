@@ -132,7 +132,8 @@ def _json(path: Path, entries: Mapping[str, ZipEntry], name: str) -> object:
 
 def _keras3(file: Hdf5File, kind: Kind, version: str, model: Model) -> KerasFile:
     arrays = tuple(positional_arrays(file, layer, _where(file.path, layer)) for layer in model.layers)
-    bare = bare_layers(file, [*(layer.group for layer in model.layers), *model.other_groups])
+    claimed = [*(layer.group for layer in model.layers), *(other.group for other in model.others)]
+    bare = bare_layers(file, claimed)
     return KerasFile(
         file.path, kind, WEIGHTS if kind == "keras3" else "", version, model, arrays, tuple(bare)
     )
@@ -145,7 +146,8 @@ def _legacy(file: Hdf5File, kind: Kind, version: str, model: Model) -> KerasFile
             f"{shown(file.path)}: it has a model's configuration and no group {root!r}; the file is damaged"
         )
     arrays = tuple(legacy_arrays(file, root, layer, _where(file.path, layer)) for layer in model.layers)
-    bare = legacy_bare_layers(file, root, [*(layer.path[0] for layer in model.layers), *model.other_names])
+    claimed = [*(layer.path[0] for layer in model.layers), *(other.outermost for other in model.others)]
+    bare = legacy_bare_layers(file, root, claimed)
     return KerasFile(file.path, kind, "", version, model, arrays, tuple(bare))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from grubridge.errors import CorruptFileError, UnsafeFileError
 from grubridge.files.text import printable
@@ -22,6 +22,20 @@ __all__ = ["Model", "read_model"]
 _DEEPEST = 30
 
 
+class Other(NamedTuple):
+    """What is recurrent in a model and no GRU.
+
+    Args:
+        said: what it is, e.g. "LSTM 'lstm_1'".
+        group: where, in a file of Keras 3, its weights lie.
+        outermost: the layer of the outermost model that it is, or is in.
+    """
+
+    said: str
+    group: str
+    outermost: str
+
+
 @dataclass
 class Model:
     """What was found in a model's configuration.
@@ -29,16 +43,12 @@ class Model:
     Args:
         layers: its GRU layers in the model's order.
         chains: runs of layers, as indices into `layers`, each of which feeds the next and nothing else.
-        others: what else is recurrent, e.g. "LSTM 'lstm_1'".
-        other_groups: where, in a file of Keras 3, the weights of those lie.
-        other_names: the layers of the outermost model that they are, or are in.
+        others: what else is recurrent.
     """
 
     layers: list[RecurrentLayer] = field(default_factory=list)
     chains: list[tuple[int, ...]] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    other_groups: list[str] = field(default_factory=list)
-    other_names: list[str] = field(default_factory=list)
+    others: list[Other] = field(default_factory=list)
 
 
 def read_model(stored: object, where: str) -> Model:
@@ -109,9 +119,7 @@ class _Walk:
                 self.found.layers.append(replace(made, masked=masked))
                 return len(self.found.layers) - 1
             if made is not None:
-                self.found.others.append(made)
-                self.found.other_groups.append(group)
-                self.found.other_names.append(path[0])
+                self.found.others.append(Other(made, group, path[0]))
         return None
 
     def _chains(

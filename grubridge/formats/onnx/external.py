@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import ExitStack
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,7 @@ class ExternalData:
         location = entries.get("location", "")
         offset = _number(entries, "offset", what)
         length = _number(entries, "length", what)
-        expected = dtype.itemsize
-        for dimension in shape:
-            expected *= dimension
+        expected = prod(shape) * dtype.itemsize
         if length is not None and length != expected:
             raise CorruptFileError(
                 f"tensor {what} of shape {list(shape)} and type {dtype} takes {expected} bytes; its external "

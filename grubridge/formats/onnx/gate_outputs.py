@@ -117,7 +117,8 @@ class _Direction:
         # the Reshape takes the name off the number of steps, which Slice of opset 10 would keep for one less
         shape = self._builder.integers(f"{self._prefix}shape", -1, 0, self._place.layer.hidden_size)
         hidden = self._add("Reshape", self._of_direction(self._place.y, axis=1), shape)
-        first = self._add("Gather", self._place.state, self._numbered(), axis=0)
+        row = self._builder.integers(f"{self._prefix}numbers", self._number)
+        first = self._add("Gather", self._place.state, row, axis=0)
         if self._name == "forward":
             return self._add("Concat", first, self._slice(hidden, 0, -1), axis=0)
         return self._add("Concat", self._slice(hidden, 1, _END), first, axis=0)
@@ -166,9 +167,6 @@ class _Direction:
         """Take this direction's part of `value`, without the axis of directions."""
         scalar = self._builder.constant(f"{self._prefix}number", np.array(self._number, np.int64))
         return self._add("Gather", value, scalar, axis=axis)
-
-    def _numbered(self) -> str:
-        return self._builder.integers(f"{self._prefix}numbers", self._number)
 
     def _number_of(self, value: float | None) -> str:
         return self._builder.constant(f"{GATES_PREFIX}{value!r}", np.array(value, self._dtype))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from grubridge.spec import (
-    BiasChange,
     Fused,
     GRUDirection,
     GRUSpec,
@@ -21,7 +20,7 @@ from grubridge.spec import (
 
 from .layout import GATE_ORDER, LAYOUT
 
-__all__ = ["Plan", "constructor", "plan", "usage"]
+__all__ = ["Plan", "plan", "usage"]
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,13 @@ def plan(spec: GRUSpec, source: Layout) -> Plan:
 
     nn.GRU has both biases or none: where any direction has one, all absent biases become zeros.
     """
-    changes: dict[str, BiasChange] = {}
+    filled: set[str] = set()
     if has_biases(spec):
         layers = []
         for index, layer in enumerate(spec.layers):
-            with_biases, changed = split_biases(layer)
+            with_biases, changes = split_biases(layer)
             layers.append(with_biases)
-            changes.update({f"layer {index} {part}": change for part, change in changed.items()})
+            filled.update(f"layer {index} {part}" for part in changes)
         spec = replace(spec, layers=tuple(layers))
     tensors: dict[str, Fused] = {}
     records: list[TensorRecord] = []
@@ -58,12 +57,10 @@ def plan(spec: GRUSpec, source: Layout) -> Plan:
         suffix = f"_l{index}" if name == "forward" else f"_l{index}_reverse"
         for key, part, tensor in _parts(direction):
             made_of = f"layer {index} {name} {part}"
-            made = record(key + suffix, tensor.shape, (made_of,), source, LAYOUT)
-            if made_of in changes:
-                change = changes[made_of]
-                made = replace(made, actions=(change.action,), largest_change=change.largest_change)
             tensors[key + suffix] = tensor
-            records.append(made)
+            records.append(record(key + suffix, tensor.shape, (made_of,), source, LAYOUT))
+            if made_of in filled:
+                records[-1] = replace(records[-1], actions=("zero-filled",))
     return Plan(spec, tensors, tuple(records))
 
 
@@ -77,7 +74,7 @@ def _parts(direction: GRUDirection) -> list[tuple[str, str, Fused]]:
     return [(key, part, fuse(gates, GATE_ORDER, axis=0)) for key, part, gates in parts if gates is not None]
 
 
-def constructor(spec: GRUSpec) -> str:
+def _constructor(spec: GRUSpec) -> str:
     """Return the call of nn.GRU that makes a module for the state dict of `spec`."""
     arguments = [
         str(spec.input_size),
@@ -99,7 +96,7 @@ def usage(spec: GRUSpec, load: str) -> tuple[str, ...]:
         spec: what the file holds.
         load: the expression that loads the file's state dict.
     """
-    notes = [f"load it with gru = {constructor(spec)}; gru.load_state_dict({load})"]
+    notes = [f"load it with gru = {_constructor(spec)}; gru.load_state_dict({load})"]
     if spec.layers[0].backward is not None and spec.io.merge_mode != "concat":
         how = "kept apart" if spec.io.merge_mode is None else f"joined by {spec.io.merge_mode}"
         notes.append(
