@@ -17,31 +17,19 @@ from grubridge.trace import Trace
 from .child import Child, Job, started
 from .registry import require
 
-__all__ = ["TIMEOUT", "Job", "devices", "run_job", "run_jobs"]
+__all__ = ["TIMEOUT", "Job", "devices", "run_jobs"]
 
 TIMEOUT = 600.0
 """Seconds that a backend has for all its jobs, its framework's import among them."""
 
 
-def run_job(job: Job, timeout: float = TIMEOUT) -> Trace:
-    """Run one job.
-
-    Raises:
-        BackendError: when the framework failed, crashed or gave no answer within `timeout` seconds.
-        CannotRunError: when it has no way to run the model.
-        MissingDependencyError: when it is not installed.
-        ProbeError: when an initial state is not of the model's size.
-    """
-    (outcome,) = run_jobs([job], timeout)
-    if isinstance(outcome, GRUBridgeError):
-        raise outcome
-    return outcome
-
-
 def run_jobs(jobs: Sequence[Job], timeout: float = TIMEOUT) -> list[Trace | GRUBridgeError]:
     """Run every job, the backends at the same time, and return the outcomes in order.
 
-    What `run_job` would raise is an outcome here, so that one failure does not hide the other results.
+    An error is an outcome, so that one failure does not hide the other results: BackendError when the
+    framework failed, crashed or gave no answer within `timeout` seconds, CannotRunError when it has no way to
+    run the model, MissingDependencyError when it is not installed, ProbeError when an initial state is not of
+    the model's size.
     """
     outcomes: dict[int, Trace | GRUBridgeError] = {}
     requests: dict[str, list[int]] = {}

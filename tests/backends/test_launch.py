@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from grubridge.backends.base import Artifact, choose_device
-from grubridge.backends.launch import Job, devices, run_job, run_jobs
+from grubridge.backends.launch import TIMEOUT, Job, devices, run_jobs
 from grubridge.backends.registry import BACKENDS, BackendEntry, available, find, native_backend, require
 from grubridge.errors import (
     BackendError,
@@ -80,6 +80,13 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Job
         return Job(backend, Artifact("model\x1b.fake", "fake", {"do": what}), PROBE, device)
 
     return job
+
+
+def run_job(job: Job, timeout: float = TIMEOUT) -> Trace:
+    (outcome,) = run_jobs([job], timeout)
+    if isinstance(outcome, GRUBridgeError):
+        raise outcome
+    return outcome
 
 
 def test_a_trace_comes_back_whole(fake: Callable[[str], Job]) -> None:

@@ -105,7 +105,7 @@ def test_both_halves_of_keras_1(tf_keras: ModuleType, tmp_path: Path) -> None:
         for name, model in (("whole", _sequential(wrapper)), ("weights", None))
     ]
 
-    specs = [_read(path) for path in files]
+    whole, weights = (_read(path) for path in files)
 
     settings = {"reset_after": False, "recurrent_activation": "hard_sigmoid"}
     forward, backward = (_converted(tf_keras, list(half.values()), "1", **settings) for half in halves)
@@ -113,8 +113,8 @@ def test_both_halves_of_keras_1(tf_keras: ModuleType, tmp_path: Path) -> None:
     both = tf_keras.layers.Bidirectional(gru)
     both.build((None, None, INPUT))
     both.set_weights(forward.get_weights() + backward.get_weights())
-    assert largest_difference(both, specs[0]) < 1e-6
-    assert differences(*specs) == ()
+    assert largest_difference(both, whole) < 1e-6
+    assert differences(whole, weights) == ()
 
 
 @pytest.mark.parametrize("with_model", [True, False])
