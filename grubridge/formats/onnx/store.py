@@ -15,7 +15,7 @@ from onnx import ModelProto, TensorProto
 
 from grubridge.errors import UnsupportedFeatureError
 from grubridge.files.opening import open_for_writing
-from grubridge.files.strips import Segment, write_segments
+from grubridge.files.strips import Segment, write_at, write_segments
 
 from .nodes import Model, Weight
 from .protobuf import tag, varint
@@ -113,7 +113,7 @@ def _write(path: Path, pieces: Sequence[tuple[int, bytes]], segments: Sequence[S
     file = open_for_writing(path)
     try:
         for offset, piece in pieces:
-            os.pwrite(file, piece, offset)
+            write_at(file, piece, offset)
         write_segments(file, segments)
     finally:
         os.close(file)
