@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grubridge.checker.result import CheckedProbe, CheckReport, Comparison, Drift, Edge, Side
@@ -12,9 +11,11 @@ from grubridge.checker.verdict import Verdict
 from grubridge.files.text import printable
 from grubridge.reference.rounding import QUANTITIES, Quantity
 
+from .wrapping import wrapped
+
 __all__ = ["render", "to_json"]
 
-_WIDTH = 60
+_LONGEST_NOTE = 500
 _DETAILED = 4
 """Up to so many edges, every quantity has a line of its own; beyond, only the hidden state."""
 _NAMES: dict[Quantity, str] = {
@@ -49,10 +50,13 @@ def render(report: CheckReport) -> str:
     if edges:
         lines.append("")
         replayed = any(run.gates == "replayed" for run in report.runs)
-        lines += textwrap.wrap(f"{_BOUND} {_REPLAYED if replayed else ''}", _WIDTH)
-    lines += _wrapped("drift, never judged", [_drift(report.drift, letters)] if report.drift else [])
-    lines += _wrapped("left out", (f"{name}: {reason}" for name, reason in report.left_out.items()))
-    lines += _wrapped("why", (f"{one.cause}: {one.detail}" for one in report.diagnosis))
+        lines += wrapped(f"{_BOUND} {_REPLAYED if replayed else ''}", hanging="")
+    if report.drift:
+        lines += wrapped(f"drift, never judged: {_drift(report.drift, letters)}")
+    for name, reason in report.left_out.items():
+        lines += wrapped(f"left out: {name}: {reason}")
+    for one in report.diagnosis:
+        lines += wrapped(f"why: {one.cause}: {one.detail}")
     return "\n".join([*lines, "", _verdict(report, edges, letters)]) + "\n"
 
 
@@ -128,7 +132,8 @@ def _legend(report: CheckReport, letters: _Letters) -> Iterator[str]:
             continue
         yield f"{letter}  {label} ({run.dtype}), {run.version}, {run.device}"
         if not run.native:
-            yield from _wrapped("   note", map(printable, run.notes or ("rebuilt from the file's arrays",)))
+            for note in run.notes or ("rebuilt from the file's arrays",):
+                yield from wrapped(f"note: {printable(note, _LONGEST_NOTE)}", "   ")
 
 
 def _inputs(probe: CheckedProbe) -> str:
@@ -187,16 +192,6 @@ def _drift(drifts: Sequence[Drift], letters: _Letters) -> str:
     most = max(drifts, key=lambda one: one.max_abs)
     sides = f"{_side(most.left, letters)} and {_side(most.right, letters)}"
     return f"running free, {sides} come up to {most.max_abs:.1e} apart"
-
-
-def _wrapped(heading: str, entries: Iterable[str]) -> list[str]:
-    """Entries under a heading, wrapped; line breaks of an entry are kept."""
-    return [
-        line
-        for entry in entries
-        for part in f"{heading}: {entry}".splitlines()
-        for line in textwrap.wrap(part, _WIDTH, subsequent_indent="  ", break_long_words=False)
-    ]
 
 
 def _verdict(report: CheckReport, edges: _Edges, letters: _Letters) -> str:

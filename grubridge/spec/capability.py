@@ -40,15 +40,18 @@ class Capabilities:
 
 def unsupported(spec: GRUSpec, capabilities: Capabilities, target: str) -> tuple[str, ...]:
     """Return every reason why `target` cannot hold `spec`, each with what to do instead; () if it can."""
-    reasons: list[str] = []
+    found: dict[str, list[int]] = {}
     for index, layer in enumerate(spec.layers):
-        where = f"layer {index}: " if len(spec.layers) > 1 else ""
-        reasons += (where + reason for reason in _of_wiring(layer, capabilities, target))
-        reasons += (where + reason for reason in _of_activations(layer, capabilities, target))
+        for reason in (
+            *_of_wiring(layer, capabilities, target),
+            *_of_activations(layer, capabilities, target),
+        ):
+            found.setdefault(reason, []).append(index)
+    reasons = [_where(indices, len(spec.layers)) + reason for reason, indices in found.items()]
     shapes = {(layer.hidden_size, tuple(name for name, _ in layer.directions())) for layer in spec.layers}
     if len(shapes) > 1 and not capabilities.mixed_layers:
         reasons.append(
-            f"the layers differ in hidden size or directions, and a {target} stack has the same for all; "
+            f"the layers differ in hidden size or directions, and {target} has one for a whole stack; "
             "convert each layer by itself with --stack"
         )
     if spec.dtype.name not in capabilities.dtypes:
@@ -57,6 +60,14 @@ def unsupported(spec: GRUSpec, capabilities: Capabilities, target: str) -> tuple
             f"the weights are {spec.dtype.name}; {target} stores {held}; choose one of them with --dtype"
         )
     return tuple(reasons)
+
+
+def _where(indices: list[int], layers: int) -> str:
+    if layers == 1:
+        return ""
+    if len(indices) == layers:
+        return "every layer: "
+    return f"layer{'s' * (len(indices) > 1)} {', '.join(map(str, indices))}: "
 
 
 def _of_wiring(layer: GRULayer, can: Capabilities, target: str) -> Iterator[str]:
@@ -90,5 +101,6 @@ def _of_activations(layer: GRULayer, can: Capabilities, target: str) -> Iterator
             ("candidate", candidate, can.candidate_activations),
         ):
             if held is not None and activation not in held:
-                names = ", ".join(sorted(str(known) for known in held))
+                kin = [known for known in held if known.name == activation.name] or held
+                names = ", ".join(sorted(map(str, kin)))
                 yield f"the {part} activation is {activation}; {target} has {names}; write ONNX, which has it"

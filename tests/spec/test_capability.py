@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from grubridge.spec import SIGMOID, TANH, Capabilities, GRUSpec, unsupported
+from grubridge.spec import SIGMOID, TANH, Activation, Capabilities, GRUSpec, hard_sigmoid, unsupported
 from tests.zoo import member
 
 NARROW = Capabilities(
@@ -36,7 +36,7 @@ def test_each_feature_has_its_reason() -> None:
         "relu": "the candidate activation is relu; Narrow has tanh; write ONNX",
         "hard_sigmoid_keras_3": "the gate activation is hard_sigmoid(0.166667, 0.5); Narrow has sigmoid",
         "activations_per_direction": "the two directions have different activations",
-        "mixed_layers": "the layers differ in hidden size or directions, and a Narrow",
+        "mixed_layers": "the layers differ in hidden size or directions, and Narrow",
         "float64": "the weights are float64; Narrow stores float32; choose one of them with --dtype",
     }
     for name, reason in expected.items():
@@ -57,8 +57,28 @@ def test_all_reasons_come_at_once() -> None:
     ]
 
 
-def test_a_reason_names_its_layer_in_a_stack() -> None:
-    assert _reasons(member("three_layers_reset_before"))[1].startswith("layer 1: the reset gate")
+def test_a_reason_names_its_layers_in_a_stack_and_comes_once() -> None:
+    stack = member("three_layers_reset_before")
+    after = replace(stack.layers[1], reset_after=True)
+    last_too = replace(stack, layers=(stack.layers[0], after, stack.layers[2]))
+    last_only = replace(stack, layers=(after, after, stack.layers[2]))
+
+    whole, two, one = (_reasons(spec) for spec in (stack, last_too, last_only))
+
+    assert [reason.split(" is")[0] for reason in whole] == ["every layer: the reset gate"]
+    assert [reason.split(" is")[0] for reason in two] == ["layers 0, 2: the reset gate"]
+    assert [reason.split(" is")[0] for reason in one] == ["layer 2: the reset gate"]
+
+
+def test_of_many_activations_the_kin_is_named() -> None:
+    held = frozenset((Activation("tanh"), Activation("relu"), hard_sigmoid(0.2)))
+
+    (reason,) = unsupported(member("hard_sigmoid_keras_3"), Capabilities(gate_activations=held), "Other")
+
+    assert reason == (
+        "the gate activation is hard_sigmoid(0.166667, 0.5); Other has hard_sigmoid(0.2, 0.5); "
+        "write ONNX, which has it"
+    )
 
 
 def test_a_format_that_holds_everything_has_no_reason() -> None:
