@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -135,6 +135,9 @@ class Trace:
     places: Mapping[Place, DirectionTrace]
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self.places)
 
     def save(self, path: Path) -> None:
         """Write the trace to an .npz file that `load` reads back; arrays are of dtypes that numpy has."""

@@ -174,7 +174,7 @@ def test_steps_past_the_end_do_not_count() -> None:
     spec = member("bidirectional")
     probe = random_probe([spec], seed=3, batch=2, steps=8, lengths=[8, 5])
     trace = run_rounded(spec, probe)
-    for place in trace.places:
+    for place in trace:
         hidden = trace.places[place].hidden.copy()
         hidden[1, 5:] = np.nan
         trace = _with(trace, place, hidden=hidden)

@@ -63,7 +63,7 @@ def _probe(spec: GRUSpec, *, with_state: bool) -> Probe:
 
 def _assert_same(outputs: dict[str, Array], trace: Trace, *, time_major: bool, tolerance: float) -> None:
     """Compare every output of a written model with the reference."""
-    top = max(index for index, _ in trace.places)
+    top = max(index for index, _ in trace)
     finals = []
     for layer in range(top + 1):
         places = [trace.places[place] for place in trace if place[0] == layer]
