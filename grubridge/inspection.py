@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from grubridge.artifacts import open_artifact
-from grubridge.formats.base import ReadHints
+from grubridge.artifacts import OpenArtifact, open_artifact
+from grubridge.errors import UnsupportedFeatureError
+from grubridge.formats.base import ReadHints, StackEntry
 from grubridge.formats.registry import FORMATS, adapter
-from grubridge.spec import GRULayer, GRUSpec, unsupported
+from grubridge.spec import GRULayer, unsupported
 
 __all__ = ["Inspection", "LayerSummary", "StackSummary", "inspect", "list_stacks"]
 
@@ -72,7 +73,7 @@ class Inspection:
         format: e.g. "keras".
         framework: who wrote it, as far as it says.
         stacks: its GRUs.
-        others: what else in it is recurrent.
+        others: what else in it is recurrent, and GRUs that cannot be converted, with the reason.
     """
 
     path: str
@@ -99,23 +100,30 @@ def inspect(
     Raises:
         FileFormatError: when the file cannot be read.
         StackSelectionError: when it holds no GRU, or none of that name.
+        UnsupportedFeatureError: when none of them can be converted.
     """
     artifact = open_artifact(path, from_format, hints)
     chosen = artifact.contents.stacks if stack is None else (artifact.select(stack),)
     if not chosen:
         artifact.select()  # says what the file holds instead
-    stacks = tuple(
-        _summary(entry.name, tuple(member.name for member in entry.members), artifact.read(entry))
-        for entry in chosen
-    )
+    found = [_summary_or_refusal(artifact, entry) for entry in chosen]
+    stacks = tuple(one for one in found if isinstance(one, StackSummary))
+    refused = [one for one in found if isinstance(one, UnsupportedFeatureError)]
+    if not stacks:
+        raise refused[0]
     contents = artifact.contents
-    return Inspection(str(path), artifact.format.NAME, contents.framework, stacks, contents.others)
+    others = (*contents.others, *map(str, refused))
+    return Inspection(str(path), artifact.format.NAME, contents.framework, stacks, others)
 
 
-def _summary(name: str, members: tuple[str, ...], spec: GRUSpec) -> StackSummary:
+def _summary_or_refusal(artifact: OpenArtifact, entry: StackEntry) -> StackSummary | UnsupportedFeatureError:
+    try:
+        spec = artifact.read(entry)
+    except UnsupportedFeatureError as error:
+        return error
     return StackSummary(
-        name=name,
-        members=members,
+        name=entry.name,
+        members=tuple(member.name for member in entry.members),
         layers=tuple(_layer(layer) for layer in spec.layers),
         dtype=spec.dtype.name,
         parameters=sum(array.size for _, array in spec.arrays()),

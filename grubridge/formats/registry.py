@@ -44,9 +44,9 @@ def adapter(name: str) -> FormatAdapter:
         UnknownFormatError: when there is none.
     """
     if name not in FORMATS:
-        raise UnknownFormatError(
-            f"unknown format {name!r}.{nearest(name, FORMATS)} Known formats: {', '.join(FORMATS)}"
-        )
+        meant = SUFFIXES.get("." + name.lower().lstrip("."))  # an ending in the place of a format
+        hint = f" Did you mean {meant!r}?" if meant else nearest(name, FORMATS)
+        raise UnknownFormatError(f"unknown format {name!r}.{hint} Known formats: {', '.join(FORMATS)}")
     return cast(FormatAdapter, importlib.import_module(FORMATS[name]))
 
 
@@ -81,8 +81,9 @@ def for_target(path: Path) -> FormatAdapter:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
+        what = f"the ending {suffix!r} names no format" if suffix else "its name has no ending"
         raise UnknownFormatError(
-            f"{shown(path)}: the ending {suffix!r} names no format.{nearest(suffix, SUFFIXES)} "
+            f"{shown(path)}: {what}.{nearest(suffix, SUFFIXES)} "
             f"Known endings: {', '.join(SUFFIXES)}; or name the format with --to"
         )
     return adapter(SUFFIXES[suffix])

@@ -12,6 +12,8 @@ from .wrapping import wrapped
 
 __all__ = ["render", "to_json"]
 
+_LONGEST = 500
+
 
 def to_json(inspection: Inspection) -> dict[str, Any]:
     """Return an inspection as JSON values."""
@@ -41,7 +43,8 @@ def render(inspection: Inspection) -> str:
             if tuple(holders) == names:
                 lines += wrapped(remark, "  ")
     if inspection.others:
-        lines += ["", *wrapped("also in it, not converted: " + ", ".join(map(printable, inspection.others)))]
+        lines += ["", "also in it, not converted:"]
+        lines += (line for other in inspection.others for line in wrapped(printable(other, _LONGEST), "  "))
     return "\n".join(lines) + "\n"
 
 

@@ -216,14 +216,19 @@ def test_the_source_as_target(model: Path) -> None:
 def test_unknown_names_get_the_nearest(model: Path, tmp_path: Path) -> None:
     stack = grubridge("inspect", model, "--stack", "gur")
     ending = grubridge("convert", model, tmp_path / "out.onxn")
+    no_ending = grubridge("convert", model, tmp_path / "out")
     target_format = grubridge("convert", model, tmp_path / "out", "--to", "pytorhc")
+    ending_as_format = grubridge("convert", model, tmp_path / "out", "--to", "pt")
     option = grubridge("convert", model, tmp_path / "out.onnx", "--opste", "17")
     dtype = grubridge("convert", model, tmp_path / "out.onnx", "--dtype", "float8")
 
-    assert [run.code for run in (stack, ending, target_format, option, dtype)] == [2] * 5
+    runs = (stack, ending, no_ending, target_format, ending_as_format, option, dtype)
+    assert [run.code for run in runs] == [2] * 7
     assert "no GRU is called 'gur'. Did you mean 'gru'? It holds: gru" in stack.stderr
     assert "the ending '.onxn' names no format. Did you mean '.onnx'?" in ending.stderr
+    assert "out: its name has no ending. Known endings: .keras, .h5" in no_ending.stderr
     assert "unknown format 'pytorhc'. Did you mean 'pytorch'?" in target_format.stderr
+    assert "unknown format 'pt'. Did you mean 'pytorch'?" in ending_as_format.stderr
     assert "--opset" in option.stderr
     assert "dtype must be one of float16, bfloat16, float32, float64; received 'float8'" in dtype.stderr
     assert list(tmp_path.iterdir()) == [model]

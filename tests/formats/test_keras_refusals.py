@@ -74,17 +74,17 @@ def test_a_configuration_that_does_not_fit(good: Path, settings: Config, message
 
 
 @pytest.mark.parametrize(
-    ("stored", "shown", "nearest"),
+    ("stored", "shown"),
     [
-        ("swish", "swish", ""),
-        ("my>sigmoid", "my>sigmoid", " Did you mean 'sigmoid'?"),
-        ({"module": "os", "class_name": "function", "config": "system"}, "os.system", ""),
-        ({"module": "builtins", "class_name": "function", "config": "my_own"}, "my_own", ""),
-        ({"class_name": "PReLU", "config": {}}, "PReLU", ""),
-        (["tanh"], "something that is not a name", ""),
+        ("gelu", "gelu"),
+        ("my>sigmoid", "my>sigmoid"),
+        ({"module": "os", "class_name": "function", "config": "system"}, "os.system"),
+        ({"module": "builtins", "class_name": "function", "config": "my_own"}, "my_own"),
+        ({"class_name": "PReLU", "config": {}}, "PReLU"),
+        (["tanh"], "something that is not a name"),
     ],
 )
-def test_an_activation_that_no_spec_holds(good: Path, stored: object, shown: str, nearest: str) -> None:
+def test_an_activation_that_no_spec_holds(good: Path, stored: object, shown: str) -> None:
     path = _with_config(good, lambda config: config.update(activation=stored))
 
     with pytest.raises(UnsupportedFeatureError) as caught:
@@ -92,7 +92,7 @@ def test_an_activation_that_no_spec_holds(good: Path, stored: object, shown: str
 
     assert str(caught.value) == (
         f"{path}, reset_after: activation: the activation is {shown!r}; a GRU can be converted with elu, "
-        f"hard_sigmoid, leaky_relu, linear, relu, sigmoid, softplus, softsign, tanh.{nearest}"
+        f"hard_sigmoid, leaky_relu, linear, relu, sigmoid, softplus, softsign, tanh"
     )
 
 

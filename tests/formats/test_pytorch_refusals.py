@@ -231,7 +231,7 @@ def test_only_an_lstm_leaves_no_stack(torch: ModuleType, tmp_path: Path) -> None
 
     contents = pytorch.contents(tmp_path / "model.pt", ReadHints())
 
-    assert (contents.stacks, contents.others) == ((), ("LSTM 'gru'",))
+    assert (contents.stacks, contents.others) == ((), ("LSTM",))
 
 
 @pytest.mark.parametrize("new", [True, False])

@@ -70,3 +70,15 @@ def test_what_holds_for_many_is_said_once() -> None:
     assert text.endswith(
         "\n\ngru_0, gru_2, gru_3:\n  note: assumed tanh\n\nall of them:\n  can be written as: keras, onnx\n"
     )
+
+
+def test_what_is_not_converted_comes_last() -> None:
+    others = ("LSTM 'lstm'", "a.h5, gelu: the activation is 'gelu'; a GRU can be converted with elu, tanh")
+    inspection = Inspection("a.h5", "keras", "", (STACK,), others)
+
+    assert render(inspection).endswith(
+        "\n\nalso in it, not converted:\n"
+        "  LSTM 'lstm'\n"
+        "  a.h5, gelu: the activation is 'gelu'; a GRU can be\n"
+        "    converted with elu, tanh\n"
+    )

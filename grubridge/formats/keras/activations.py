@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grubridge.errors import UnsupportedFeatureError
-from grubridge.files.text import nearest, printable
+from grubridge.files.text import printable
 from grubridge.spec import SIGMOID, TANH, Activation, hard_sigmoid
 
 __all__ = ["HELD", "activation", "keras_name"]
@@ -100,8 +100,8 @@ def _layer(kind: object, config: Mapping[str, Any], keras_major: int, where: str
 
 
 def _refusal(name: str, where: str) -> UnsupportedFeatureError:
+    # no nearest name: gelu is not a misspelt elu
     reason = (
-        f"{where}: the activation is {printable(name)!r}; a GRU can be converted with"
-        f" {', '.join(_BY_NAME)}.{nearest(name, _BY_NAME)}"
+        f"{where}: the activation is {printable(name)!r}; a GRU can be converted with {', '.join(_BY_NAME)}"
     )
     return UnsupportedFeatureError(reason, [reason])

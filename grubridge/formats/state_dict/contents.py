@@ -83,7 +83,7 @@ def _other(layer: StoredLayer) -> str:
     if layer.kind is None:
         shapes = ", ".join(f"{key} {list(tensor.shape)}" for key, tensor in layer.tensors.items())
         return f"{name!r} whose shapes are no nn.GRU's ({shapes})"
-    return f"{layer.kind} {name!r}"
+    return f"{layer.kind} {name!r}" if layer.prefix else layer.kind
 
 
 def _entry(file: StateDictFile, keys: tuple[str, ...], layer: StoredLayer, name: str) -> StackEntry:
