@@ -19,6 +19,7 @@ COULD_NOT = 2
 DEFECT = 70
 SIGNALLED = 128
 PIPE_CLOSED = 141
+_COLOURS = {"EQUIVALENT": "green", "DIFFERENT": "red", "INCONCLUSIVE": "yellow"}
 
 
 class Stopped(BaseException):
@@ -54,7 +55,7 @@ def show(result: object, *, json: bool) -> None:
     if json:
         say_json(to_json(result))
     else:
-        say(render(result))
+        say(highlighted(render(result)))
 
 
 def exit_code(verdict: object) -> int:
@@ -69,13 +70,18 @@ def tell(message: str) -> None:
     sys.stderr.write(message + "\n")
 
 
-def coloured(text: str, colour: str) -> str:
-    """Return `text` in bold `colour` when stdout is a terminal that wants colour."""
+def highlighted(text: str) -> str:
+    """Return a report with its verdicts in colour, when stdout is a terminal that wants colour."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     import typer
 
-    return typer.style(text, fg=colour, bold=True)
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        colour = _COLOURS.get(line.partition(":")[0])
+        if colour is not None:
+            lines[index] = typer.style(line, fg=colour, bold=True)
+    return "\n".join(lines)
 
 
 def unwind_on_signals() -> None:

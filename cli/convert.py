@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Output, exit_code, say, say_json
+from .console import Output, exit_code, highlighted, say, say_json
 from .options import Candidate, From, Gates, Json, ResetAfter, Source, Stack
 
 
@@ -93,6 +93,6 @@ def convert(
             document["verification"] = grubridge.to_json(report)
         say_json({"schema_version": 1, "conversions": documents} if all_stacks else documents[0])
     else:
-        say("\n".join(map(grubridge.render, [*made, *reports])))
+        say(highlighted("\n".join(map(grubridge.render, [*made, *reports]))))
     if reports:
         raise typer.Exit(max(exit_code(report.verdict) for report in reports))

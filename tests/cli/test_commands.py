@@ -267,3 +267,16 @@ def test_version_and_help() -> None:
     for command in ("convert", "verify", "inspect", "formats", "backends"):
         assert f"  {command} " in help_page.stdout
     assert "..." not in help_page.stdout.partition("Commands:")[2]  # nothing is cut off
+
+
+def test_verdicts_are_coloured_on_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cli.console import highlighted
+
+    text = "A  a.pt\nDIFFERENT: B is not the function of A\n"
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert highlighted(text) == text
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert highlighted(text) == "A  a.pt\n\x1b[31m\x1b[1mDIFFERENT: B is not the function of A\x1b[0m\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert highlighted(text) == text
