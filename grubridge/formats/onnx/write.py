@@ -139,6 +139,8 @@ def _usage(spec: GRUSpec, options: WriteOptions) -> Iterator[str]:
         yield "the source skipped masked steps; the graph has no mask: pass sequences of one length at a time"
     if io.stateful and not options.with_state:
         yield "the source kept its state between batches: write with --with-state and feed final_state back"
+    if options.with_gates:
+        yield f"the gates are the outputs update_0, reset_0 and candidate_0 {order} of layer 0, and so on"
     if spec.dtype.name not in _RUN_BY_ONNX_RUNTIME:
         yield (
             f"ONNX Runtime has no {spec.dtype.name} GRU, so it loads the file and refuses to run it; "
