@@ -49,6 +49,16 @@ def _nested(models: Models) -> None:
     models.save("nested.keras", model, PLAIN, models.stored(inner_gru, [inner.name, "inner_gru"]))
 
 
+def _masked(models: Models) -> None:
+    """A functional model, in which Keras keeps the operations of a mask."""
+    keras = models.keras
+    inner = gru(keras.layers, PLAIN.layers[0], "inner")
+    given = keras.Input((None, PLAIN.input_size))
+    model = keras.Model(given, inner(keras.layers.Masking(-1.0)(given)))
+    inner.set_weights(arrays_of(PLAIN.layers[0]))
+    models.save("masked.keras", model, PLAIN, models.stored(inner, ["inner"]))
+
+
 def _time_distributed(models: Models) -> None:
     keras = models.keras
     inner = gru(keras.layers, BEFORE.layers[0], "inner", return_sequences=False)
@@ -74,6 +84,7 @@ def runs(keras: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     models.add("last_step.keras", PLAIN, return_sequences=False, zero_output_for_mask=True)
     _stacked_cells(models)
     _nested(models)
+    _masked(models)
     _time_distributed(models)
     odd = models.folder / "model_of_mine.bin"
     odd.write_bytes((models.folder / "plain.h5").read_bytes())
@@ -98,6 +109,7 @@ NATIVE = [
         "last_step.keras",
         "stacked_cells.keras",
         "nested.keras",
+        "masked.keras",
         "time_distributed.keras",
     ),
     "odd_name",

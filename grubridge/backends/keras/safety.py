@@ -35,7 +35,8 @@ _PARTS = """
     OrthogonalInitializer OrthogonalRegularizer Policy RandomNormal RandomUniform TruncatedNormal
     UnitNorm VarianceScaling Zeros __ellipsis__ __keras_tensor__ __numpy__ __slice__ __tensor__
 """
-_LISTED = frozenset((_LAYERS + _PARTS).split())
+_OF_MASKS = "Any NotEqual"  # a functional model holds the operations that make the masks of its layers
+_LISTED = frozenset(f"{_LAYERS} {_PARTS} {_OF_MASKS}".split())
 _MODULES = re.compile(r"(tf_)?keras(\..*)?|tensorflow\.(python\.)?keras(\..*)?|builtins")
 _NOT_LOADED = ("compile_config", "build_config")
 
