@@ -20,6 +20,7 @@ from grubridge.spec import (
     GATE_NAMES,
     RESET,
     UPDATE,
+    Activation,
     GRUSpec,
     Layout,
     StackIO,
@@ -230,6 +231,21 @@ def test_bfloat16_is_refused_in_the_form_that_keras_cannot_load(tmp_path: Path) 
         "another dtype with --dtype"
     )
     assert not path.exists()
+
+
+def test_the_constructor_says_no_more_than_it_must(tmp_path: Path) -> None:
+    alike = member("bidirectional")
+    (layer,) = alike.layers
+    assert layer.backward is not None
+    backward = replace(layer.backward, candidate_activation=Activation("relu"))
+    unlike = replace(alike, layers=(replace(layer, backward=backward),))
+
+    short, long = (
+        _write(spec, tmp_path / f"{name}.weights.h5").notes[0] for name, spec in (("a", alike), ("b", unlike))
+    )
+
+    assert "Bidirectional(keras.layers.GRU(5, return_sequences=True))])" in short
+    assert "backward_layer=keras.layers.GRU(5, return_sequences=True, go_backwards=True, act" in long
 
 
 def test_a_layer_above_one_that_runs_backwards_is_refused(tmp_path: Path) -> None:

@@ -133,7 +133,28 @@ def test_another_way_to_join_directions_is_said(tmp_path: Path, mode: MergeMode 
     assert note.startswith(
         "the source's two directions were " + (f"joined by {mode}" if mode else "kept apart")
     )
-    assert note.endswith("nn.GRU returns them side by side, forward first: join them in your own code")
+    assert note.endswith(
+        "nn.GRU returns them side by side, forward first: "
+        + ("join" if mode else "split")
+        + " them in your own code"
+    )
+
+
+@pytest.mark.parametrize(
+    ("io", "note"),
+    [
+        (
+            StackIO(masking=True),
+            "the source skipped masked steps; nn.GRU has no mask: pass packed sequences",
+        ),
+        (
+            StackIO(stateful=True),
+            "the source kept its state between batches: pass the last state back in your own code",
+        ),
+    ],
+)
+def test_what_the_source_did_around_the_gru_is_said(tmp_path: Path, io: StackIO, note: str) -> None:
+    assert _write(replace(member("reset_after"), io=io), tmp_path / "weights.pt").notes[1:] == (note,)
 
 
 def test_time_major_is_kept_in_the_constructor(tmp_path: Path) -> None:

@@ -160,11 +160,13 @@ def _constructor(spec: GRUSpec, layers: tuple[LayerPlan, ...]) -> str:
     for layer in layers:
         config = layer.entry["config"]
         if "layer" in config:
-            forward, backward = (_gru_call(config[half]["config"]) for half in ("layer", "backward_layer"))
-            merge_mode = config["merge_mode"]
-            made.append(
-                f"keras.layers.Bidirectional({forward}, backward_layer={backward}, merge_mode={merge_mode!r})"
-            )
+            forward, backward = (config[half]["config"] for half in ("layer", "backward_layer"))
+            arguments = [_gru_call(forward)]
+            if _gru_call(backward) != _gru_call({**forward, "go_backwards": True}):
+                arguments.append(f"backward_layer={_gru_call(backward)}")
+            if config["merge_mode"] != "concat":
+                arguments.append(f"merge_mode={config['merge_mode']!r}")
+            made.append(f"keras.layers.Bidirectional({', '.join(arguments)})")
         else:
             made.append(_gru_call(config))
     return f"keras.Sequential([{', '.join(made)}])"

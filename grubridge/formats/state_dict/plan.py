@@ -98,9 +98,14 @@ def usage(spec: GRUSpec, load: str) -> tuple[str, ...]:
     """
     notes = [f"load it with gru = {_constructor(spec)}; gru.load_state_dict({load})"]
     if spec.layers[0].backward is not None and spec.io.merge_mode != "concat":
-        how = "kept apart" if spec.io.merge_mode is None else f"joined by {spec.io.merge_mode}"
+        apart = spec.io.merge_mode is None
+        how = "kept apart" if apart else f"joined by {spec.io.merge_mode}"
         notes.append(
             f"the source's two directions were {how}; nn.GRU returns them side by side, forward first: "
-            "join them in your own code"
+            f"{'split' if apart else 'join'} them in your own code"
         )
+    if spec.io.masking:
+        notes.append("the source skipped masked steps; nn.GRU has no mask: pass packed sequences")
+    if spec.io.stateful:
+        notes.append("the source kept its state between batches: pass the last state back in your own code")
     return tuple(notes)
