@@ -14,6 +14,7 @@ from grubridge.errors import TargetError, UnsupportedFeatureError
 from grubridge.files.digest import LARGEST_HASHED, sha256
 from grubridge.files.opening import shown
 from grubridge.files.staging import check_target, staged
+from grubridge.files.text import printable
 from grubridge.files.written import WrittenArrays, noted
 from grubridge.formats.base import FormatAdapter, Provenance, ReadHints, StackEntry, WriteOptions, Written
 from grubridge.formats.readback import differences
@@ -173,10 +174,15 @@ def convert_all(  # noqa: PLR0913 - the options of one command
     for path in finals:
         check_target(path, force=force)
     with tempfile.TemporaryDirectory(prefix=".grubridge.", dir=folder) as staging:
-        made = [
-            _convert(artifact, entry, Path(staging, path.name), how)
-            for entry, path in zip(entries, finals, strict=True)
-        ]
+        try:
+            made = [
+                _convert(artifact, entry, Path(staging, path.name), how)
+                for entry, path in zip(entries, finals, strict=True)
+            ]
+        except UnsupportedFeatureError as error:
+            # the reason is about the target, not about the place where it is prepared
+            message = str(error).replace(shown(staging), shown(folder))
+            raise UnsupportedFeatureError(message, error.features) from None
         for path in Path(staging).iterdir():
             path.replace(folder / path.name)
     return tuple(replace(one, target=path) for one, path in zip(made, finals, strict=True))
@@ -198,7 +204,7 @@ def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How)
     digest = sha256(artifact.path) if artifact.path.stat().st_size <= LARGEST_HASHED else None
     provenance = {
         "grubridge.version": __version__,
-        "grubridge.source_file": artifact.path.name,
+        "grubridge.source_file": printable(artifact.path.name),
         "grubridge.source_format": artifact.format.NAME,
         "grubridge.source_stack": entry.name,
     }

@@ -121,6 +121,28 @@ def test_all_writes_one_file_each_or_none(tmp_path: Path) -> None:
     assert differences(library.read(occupied), make_spec("encoder", seed=0)) == ()
 
 
+def test_a_refusal_of_all_names_the_folder_and_nothing_temporary(tmp_path: Path) -> None:
+    source, folder = tmp_path / "model.onnx", tmp_path / "out"
+    library.write(member("clip"), source)
+    folder.mkdir()
+
+    ended = grubridge("convert", source, folder, "--all", "--to", "pytorch")
+
+    assert ended.code == 2
+    assert ended.stderr.startswith(f"error: {folder / 'gru_0.pt'}: pytorch cannot hold this GRU")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_source_with_a_name_of_other_bytes(tmp_path: Path) -> None:
+    source = tmp_path / os.fsdecode(b"mod\xe8le.safetensors")
+    library.write(member("reset_after"), source)
+
+    ended = grubridge("convert", source, tmp_path / "out.onnx")
+
+    assert ended.code == 0, ended.stderr
+    assert differences(library.read(tmp_path / "out.onnx"), member("reset_after")) == ()
+
+
 def test_all_needs_a_format_and_no_stack(model: Path, tmp_path: Path) -> None:
     ended = grubridge("convert", model, tmp_path, "--all")
 
