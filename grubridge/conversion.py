@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -174,15 +175,11 @@ def convert_all(  # noqa: PLR0913 - the options of one command
     for path in finals:
         check_target(path, force=force)
     with tempfile.TemporaryDirectory(prefix=".grubridge.", dir=folder) as staging:
-        try:
+        with _refused_at(Path(staging), folder):
             made = [
                 _convert(artifact, entry, Path(staging, path.name), how)
                 for entry, path in zip(entries, finals, strict=True)
             ]
-        except UnsupportedFeatureError as error:
-            # the reason is about the target, not about the place where it is prepared
-            message = str(error).replace(shown(staging), shown(folder))
-            raise UnsupportedFeatureError(message, error.features) from None
         for path in Path(staging).iterdir():
             path.replace(folder / path.name)
     return tuple(replace(one, target=path) for one, path in zip(made, finals, strict=True))
@@ -235,12 +232,8 @@ def _write(
             reasons,
         )
     with staged(path, force=how.force) as staging, noted() as arrays:
-        try:
+        with _refused_at(staging, path):
             written = target.write(spec, staging, options, provenance, source)
-        except UnsupportedFeatureError as error:
-            # the reason is about the target, not about the place where it is prepared
-            message = str(error).replace(shown(staging), shown(path))
-            raise UnsupportedFeatureError(message, error.features) from None
         back = target.contents(staging, ReadHints()).stacks
         if len(back) == 1:
             wrong = differences(written.stored, back[0].read(), arrays)
@@ -249,6 +242,16 @@ def _write(
         if wrong:
             raise AssertionError(f"{shown(path)}: reading it back gave something else: {', '.join(wrong)}")
     return written, arrays
+
+
+@contextmanager
+def _refused_at(staging: Path, final: Path) -> Iterator[None]:
+    """Let a refusal name the target that the user named, not the place where it is prepared."""
+    try:
+        yield
+    except UnsupportedFeatureError as error:
+        message = str(error).replace(shown(staging), shown(final))
+        raise UnsupportedFeatureError(message, error.features) from None
 
 
 def _changes(before: GRUSpec, after: GRUSpec) -> Mapping[str, float]:
@@ -263,12 +266,7 @@ def _changes(before: GRUSpec, after: GRUSpec) -> Mapping[str, float]:
 
 def _with_cast(records: tuple[TensorRecord, ...], changes: Mapping[str, float]) -> tuple[TensorRecord, ...]:
     return tuple(
-        replace(
-            record,
-            actions=(*(action for action in record.actions if action != "copied"), "cast"),
-            largest_change=max(record.largest_change, *(changes.get(part, 0.0) for part in record.made_of)),
-        )
-        for record in records
+        record.also("cast", max(changes.get(part, 0.0) for part in record.made_of)) for record in records
     )
 
 
