@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import subprocess
@@ -48,8 +49,10 @@ class Ratio:
 
 def run(command: Sequence[str]) -> Run:
     """Run a command to its end. Raises RuntimeError with its output when it fails."""
+    # an installed package keeps its bytecode, so the first run may leave it
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     status = Path(f"/proc/{process.pid}/status")
     highest = 0
     while process.poll() is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import gc
+from typing import Annotated, NoReturn
 
 import typer
 
 from . import backends, convert, formats, inspect, verify
-from .console import run_guarded, say, unwind_on_signals
+from .console import COULD_NOT, leave, run_guarded, say, unwind_on_signals
 
 app = typer.Typer(
     name="grubridge",
@@ -42,7 +43,11 @@ def _root(
     del version  # the callback has done its work
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line."""
+    gc.disable()  # a command is short, and to search what it imports for cycles takes a tenth of it
     unwind_on_signals()
-    run_guarded(app)
+    try:
+        run_guarded(app)
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else COULD_NOT)

@@ -24,8 +24,9 @@ from .written import note_arrays, note_bytes
 
 __all__ = ["Segment", "all_finite", "equal_bits", "write_at", "write_segments"]
 
-_STRIP = 6 << 20
-_HOT = 1 << 20  # a strip is checked and written in pieces that stay in cache
+_STRIP = 16 << 20
+_HOT = 1 << 20  # a strip is checked and compared in pieces that stay in cache
+_WRITE = 1 << 18  # larger writes take larger blocks of the page cache, and often memory never used before
 _THREADS = 2
 
 Item = TypeVar("Item")
@@ -54,7 +55,7 @@ def write_at(file: int, data: bytes | memoryview, offset: int) -> None:
 def _write_at(file: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data)
     while view:
-        written = os.pwrite(file, view, offset)
+        written = os.pwrite(file, view[:_WRITE], offset)
         view, offset = view[written:], offset + written
 
 
