@@ -8,13 +8,14 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["Ratio", "Run", "compare", "run"]
 
 _ANONYMOUS = re.compile(rb"^RssAnon:\s+(\d+) kB", re.MULTILINE)
-_POLL = 0.002
+_POLL = 0.01
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,28 @@ def run(command: Sequence[str]) -> Run:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with ThreadPoolExecutor(1) as beside:
+        highest = beside.submit(_highest_anonymous, process)
+        output, _ = process.communicate()
+        seconds = time.perf_counter() - start
+    if process.returncode:
+        words = output.decode(errors="replace")[-2000:]
+        raise RuntimeError(f"{' '.join(command)} failed with {process.returncode}:\n{words}")
+    return Run(seconds, highest.result())
+
+
+def _highest_anonymous(process: subprocess.Popen[bytes]) -> int:
+    """Look at a process now and then until it ends; looking more often would slow it down."""
     status = Path(f"/proc/{process.pid}/status")
     highest = 0
-    while process.poll() is None:
+    while process.returncode is None:
         try:
             found = _ANONYMOUS.search(status.read_bytes())
         except OSError:
-            found = None
+            break
         highest = max(highest, int(found[1]) * 1024 if found else 0)
         time.sleep(_POLL)
-    seconds = time.perf_counter() - start
-    if process.returncode:
-        output = process.stdout.read().decode(errors="replace") if process.stdout else ""
-        raise RuntimeError(f"{' '.join(command)} failed with {process.returncode}:\n{output[-2000:]}")
-    return Run(seconds, highest)
+    return highest
 
 
 def compare(

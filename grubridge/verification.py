@@ -24,7 +24,7 @@ from grubridge.files.opening import shown
 from grubridge.files.text import printable
 from grubridge.formats.base import ReadHints, StackEntry
 from grubridge.formats.registry import detect
-from grubridge.trace import Probe
+from grubridge.traces import Probe
 from grubridge.version import __version__
 
 __all__ = ["verify", "verify_conversion"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from grubridge.reference import run
 from grubridge.spec import Array, GRUSpec
-from grubridge.trace import Probe
+from grubridge.traces import Probe
 
 __all__ = [
     "INPUT_SIZE",

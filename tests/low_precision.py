@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from grubridge.spec import Activation, Array, Gates, GRUDirection, GRULayer, GRUSpec, numpy_dtype
-from grubridge.trace import DirectionTrace, Place, Probe, Trace, valid_steps
+from grubridge.traces import DirectionTrace, Place, Probe, Trace, valid_steps
 
 __all__ = ["run_rounded"]
 

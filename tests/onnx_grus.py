@@ -15,7 +15,7 @@ from onnx.numpy_helper import from_array
 from grubridge.formats.base import ReadHints, StackEntry
 from grubridge.formats.onnx import adapter as onnx
 from grubridge.spec import Array, GRUSpec
-from grubridge.trace import Place, Probe
+from grubridge.traces import Place, Probe
 
 __all__ = ["Node", "assert_close", "entries", "probe_of", "random_node", "read_one", "run", "save", "tensor"]
 

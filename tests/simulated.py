@@ -8,7 +8,7 @@ from dataclasses import replace
 from grubridge.backends.launch import Job
 from grubridge.conversion import read
 from grubridge.errors import GRUBridgeError
-from grubridge.trace import Trace
+from grubridge.traces import Trace
 from tests.low_precision import run_rounded
 from tests.mistakes import MISTAKES
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from grubridge import reference
 from grubridge.spec import GRUSpec
-from grubridge.trace import Place, Probe
+from grubridge.traces import Place, Probe
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ import numpy as np
 
 from grubridge.errors import DeviceError, ProbeError
 from grubridge.spec import Array
-from grubridge.trace import Place, Probe, Trace
+from grubridge.traces import Place, Probe, Trace
 
 __all__ = ["Artifact", "Backend", "choose_device", "initial_state", "installed", "layer_output"]
 

@@ -25,7 +25,7 @@ from grubridge.errors import (
 )
 from grubridge.files.opening import shown
 from grubridge.files.text import printable
-from grubridge.trace import Probe, Trace
+from grubridge.traces import Probe, Trace
 
 from .base import Artifact
 from .registry import BackendEntry

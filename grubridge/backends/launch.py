@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from grubridge.errors import BackendError, GRUBridgeError
-from grubridge.trace import Trace
+from grubridge.traces import Trace
 
 from .child import Child, Job, started
 from .registry import require

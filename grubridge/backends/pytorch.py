@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from grubridge.errors import BackendError
 from grubridge.files.text import printable
 from grubridge.spec import Array, Direction, Gates
-from grubridge.trace import DirectionTrace, Place, Probe, Trace, previous_state
+from grubridge.traces import DirectionTrace, Place, Probe, Trace, previous_state
 
 from .base import Artifact, initial_state, installed
 

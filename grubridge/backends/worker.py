@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from grubridge.errors import CannotRunError, GRUBridgeError
-from grubridge.trace import Probe
+from grubridge.traces import Probe
 
 from .base import Artifact, Backend, choose_device
 

@@ -12,7 +12,7 @@ from grubridge.backends.launch import Job, run_jobs
 from grubridge.errors import CannotRunError, DeviceError, GRUBridgeError, ProbeError
 from grubridge.reference import run as run_reference
 from grubridge.reference.arithmetic import UNIT_ROUNDOFF, Arithmetic, arithmetic_of
-from grubridge.trace import Probe, Trace
+from grubridge.traces import Probe, Trace
 
 from .compare import compare, drift
 from .plan import Held, Plan, PlannedRun, Subject

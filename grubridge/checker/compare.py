@@ -8,7 +8,7 @@ from grubridge.reference import cell
 from grubridge.reference.arithmetic import Arithmetic, arithmetic_of
 from grubridge.reference.rounding import Quantity
 from grubridge.spec import Array, GRUDirection, GRUSpec, numpy_dtype
-from grubridge.trace import DirectionTrace, Place, Probe, Trace, valid_steps
+from grubridge.traces import DirectionTrace, Place, Probe, Trace, valid_steps
 
 from .judge import Finding, Observation, judge
 from .result import Comparison, Drift, Edge, Side

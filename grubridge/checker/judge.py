@@ -16,7 +16,7 @@ from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.equations import Cell
 from grubridge.reference.rounding import Interval, Quantity, deviations, one_step_bounds
 from grubridge.spec import Array, Direction
-from grubridge.trace import previous_state, valid_steps
+from grubridge.traces import previous_state, valid_steps
 
 __all__ = ["Element", "Finding", "Observation", "judge"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from grubridge.errors import ProbeError
 from grubridge.files.opening import check_budget, check_openable, shown
 from grubridge.spec import Array, GRUSpec
-from grubridge.trace import Place, Probe
+from grubridge.traces import Place, Probe
 
 __all__ = ["probe_from_file", "random_probe"]
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from grubridge.reference.rounding import Quantity
 from grubridge.spec import Direction
-from grubridge.trace import GateSource
+from grubridge.traces import GateSource
 
 from .judge import Element
 from .verdict import Verdict

@@ -20,7 +20,7 @@ import numpy as np
 
 from grubridge.errors import ProbeError
 from grubridge.spec import Array, Direction, Gates, GRUDirection, GRULayer, GRUSpec
-from grubridge.trace import DirectionTrace, Place, Probe, Trace, valid_steps
+from grubridge.traces import DirectionTrace, Place, Probe, Trace, valid_steps
 
 from .activations import evaluate
 

@@ -12,8 +12,11 @@ SUFFIXES = {".h5", ".keras", ".onnx", ".pt", ".safetensors"}
 FRAMEWORKS = {"jax", "keras", "onnxruntime", "tensorflow", "tf_keras", "torch"}
 FILES = sorted(path for path in SAMPLES.rglob("*") if path.suffix in SUFFIXES)
 MODULES_AFTER = """
-import atexit, json, sys
-atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
+import atexit, json, os, sys
+tell = lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr, flush=True)
+atexit.register(tell)
+leave = os._exit  # how a command ends, without what is registered above
+os._exit = lambda code: (tell(), leave(code))
 """
 
 

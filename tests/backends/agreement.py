@@ -6,7 +6,7 @@ import numpy as np
 
 from grubridge.reference import cell, one_step, run
 from grubridge.spec import Array, GRUSpec
-from grubridge.trace import Place, Probe, Trace, previous_state, valid_steps
+from grubridge.traces import Place, Probe, Trace, previous_state, valid_steps
 
 __all__ = ["assert_agrees", "make_probe"]
 

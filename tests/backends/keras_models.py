@@ -11,7 +11,7 @@ from grubridge.backends.base import Artifact
 from grubridge.backends.launch import Job, run_jobs
 from grubridge.errors import GRUBridgeError
 from grubridge.spec import CANDIDATE, RESET, UPDATE, Activation, Array, GRUDirection, GRULayer, GRUSpec, fuse
-from grubridge.trace import Probe, Trace
+from grubridge.traces import Probe, Trace
 from tests.backends.agreement import make_probe
 
 __all__ = [

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import pytest
 
-from grubridge.trace import Trace
+from grubridge.traces import Trace
 from tests.backends.agreement import assert_agrees, make_probe
 from tests.backends.keras_models import Models, Runs, arguments, arrays_of, gru
 from tests.zoo import make_spec, member

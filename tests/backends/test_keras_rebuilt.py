@@ -10,7 +10,7 @@ import pytest
 
 from grubridge.errors import CannotRunError
 from grubridge.spec import Array, GRUSpec
-from grubridge.trace import Trace
+from grubridge.traces import Trace
 from tests.backends.agreement import assert_agrees, make_probe
 from tests.backends.keras_models import (
     Case,

@@ -22,7 +22,7 @@ from grubridge.errors import (
     MissingDependencyError,
     ProbeError,
 )
-from grubridge.trace import DirectionTrace, Probe, Trace
+from grubridge.traces import DirectionTrace, Probe, Trace
 
 PROBE = Probe(np.arange(24.0).reshape(2, 3, 4), {(0, "backward"): np.full((2, 1), 0.5)}, np.array([3, 1]))
 
@@ -31,7 +31,7 @@ import os, sys, tempfile, time
 import numpy as np
 from grubridge.errors import BackendError, CannotRunError, ProbeError
 from grubridge.spec import Gates
-from grubridge.trace import DirectionTrace, Trace
+from grubridge.traces import DirectionTrace, Trace
 
 def version():
     return "fake 1.0"

@@ -15,7 +15,7 @@ from grubridge.backends.base import Artifact
 from grubridge.backends.launch import Job, run_jobs
 from grubridge.errors import BackendError, CannotRunError, GRUBridgeError
 from grubridge.spec import GRUSpec
-from grubridge.trace import Probe, Trace
+from grubridge.traces import Probe, Trace
 from tests.backends.agreement import assert_agrees, make_probe
 from tests.backends.onnx_models import address, constants_of, gru_model, gru_node, model_of
 from tests.zoo import ZOO, make_spec, member

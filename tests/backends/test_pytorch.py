@@ -13,7 +13,7 @@ from grubridge.backends.base import Artifact
 from grubridge.backends.launch import Job, run_jobs
 from grubridge.errors import BackendError, ProbeError
 from grubridge.spec import CANDIDATE, RESET, UPDATE, Array, GRUSpec, fuse
-from grubridge.trace import Probe, Trace
+from grubridge.traces import Probe, Trace
 from tests.backends.agreement import assert_agrees, make_probe
 from tests.zoo import make_spec, member
 

@@ -15,7 +15,7 @@ from grubridge.checker.verdict import Verdict, combined
 from grubridge.reference import run
 from grubridge.reference.arithmetic import arithmetic_of
 from grubridge.spec import SIGMOID, Activation, Array, Gates, GRUDirection, GRUSpec
-from grubridge.trace import DirectionTrace, Place, Probe, Trace
+from grubridge.traces import DirectionTrace, Place, Probe, Trace
 from tests.low_precision import run_rounded
 from tests.mistakes import MISTAKES
 from tests.zoo import ZOO, make_spec, member

@@ -12,7 +12,7 @@ from grubridge.errors import UnsupportedFeatureError
 from grubridge.formats.registry import FORMATS, SUFFIXES, adapter
 from grubridge.reference import run
 from grubridge.spec import Array, GRUSpec, unsupported
-from grubridge.trace import Probe, Trace
+from grubridge.traces import Probe, Trace
 from tests.zoo import ZOO
 
 ENDINGS = (".keras", ".h5", ".weights.h5", ".pt", ".safetensors", ".onnx")

@@ -17,7 +17,7 @@ from grubridge.formats.onnx.attributes import first_output
 from grubridge.formats.pytorch import adapter as pytorch
 from grubridge.formats.readback import differences
 from grubridge.spec import Array, GRUSpec
-from grubridge.trace import Probe, Trace
+from grubridge.traces import Probe, Trace
 from tests.onnx_grus import Node, assert_close, probe_of, read_one, run, save
 
 ONNX_NODES = "onnx_backend/onnx/backend/test/data/node"

@@ -15,7 +15,7 @@ from grubridge import reference
 from grubridge.formats.base import ReadHints
 from grubridge.formats.onnx import adapter as onnx
 from grubridge.spec import SIGMOID, TANH, Activation, Array
-from grubridge.trace import Trace
+from grubridge.traces import Trace
 from tests.onnx_grus import (
     Node,
     assert_close,

@@ -31,7 +31,7 @@ from grubridge.spec import (
     Layout,
     StackIO,
 )
-from grubridge.trace import Probe, Trace
+from grubridge.traces import Probe, Trace
 from grubridge.version import __version__
 from tests.onnx_grus import assert_close, run
 from tests.zoo import ZOO, make_spec, member

@@ -26,7 +26,7 @@ from grubridge.spec import (
     hard_sigmoid,
     split,
 )
-from grubridge.trace import Place, Probe
+from grubridge.traces import Place, Probe
 
 KERAS_ORDER: tuple[Gate, ...] = (UPDATE, RESET, CANDIDATE)
 TORCH_ORDER: tuple[Gate, ...] = (RESET, UPDATE, CANDIDATE)

@@ -24,7 +24,7 @@ from grubridge.spec import (
     GRUSpec,
     split,
 )
-from grubridge.trace import Probe, Trace, previous_state
+from grubridge.traces import Probe, Trace, previous_state
 from tests.low_precision import run_rounded
 from tests.zoo import ZOO, make_spec
 

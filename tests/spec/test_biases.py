@@ -8,7 +8,7 @@ import pytest
 from grubridge.formats.readback import differences
 from grubridge.reference import run
 from grubridge.spec import GRUSpec, split_biases, sum_biases
-from grubridge.trace import Probe
+from grubridge.traces import Probe
 from tests.zoo import ZOO, member
 
 

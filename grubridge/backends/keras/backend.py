@@ -15,7 +15,7 @@ from grubridge.backends.base import Artifact, initial_state, installed, layer_ou
 from grubridge.errors import CannotRunError
 from grubridge.files.text import printable
 from grubridge.spec import Array, Direction, Gates
-from grubridge.trace import DirectionTrace, Place, Probe, Trace, previous_state, valid_steps
+from grubridge.traces import DirectionTrace, Place, Probe, Trace, previous_state, valid_steps
 
 __all__ = ["NAME", "devices", "run", "version"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from grubridge.backends.base import Artifact, initial_state, installed, layer_output
 from grubridge.spec import Array
-from grubridge.trace import DirectionTrace, Place, Probe, Trace, previous_state, valid_steps
+from grubridge.traces import DirectionTrace, Place, Probe, Trace, previous_state, valid_steps
 
 if TYPE_CHECKING:
     from .node import GRUNode
