@@ -15,7 +15,7 @@ from grubridge.artifacts import OpenArtifact, open_artifact
 from grubridge.checker.carry_out import Outcome, Task, carry_out
 from grubridge.checker.plan import Subject, plan_conversion, plan_group
 from grubridge.checker.probe import probe_from_file, random_probe
-from grubridge.checker.result import Cause, CheckedArtifact, CheckedProbe, CheckReport
+from grubridge.checker.result import Cause, CheckedArtifact, CheckedProbe, CheckReport, Tolerance
 from grubridge.checker.structure import shapes
 from grubridge.checker.verdict import Verdict, combined
 from grubridge.errors import BackendError, ProbeError, StackSelectionError
@@ -44,6 +44,7 @@ def verify(  # noqa: PLR0913 - the options of one command
     lengths: Sequence[int] | None = None,
     backends: Sequence[str] | None = None,
     device: str = "auto",
+    tolerance: Tolerance | None = None,
     hints: ReadHints | None = None,
 ) -> CheckReport:
     """Run model files in their own frameworks on the same inputs and say whether they are one function.
@@ -59,6 +60,8 @@ def verify(  # noqa: PLR0913 - the options of one command
         lengths: valid steps of each random sequence; None for unequal ones.
         backends: only these runtimes; None for the files' own.
         device: "auto", "cpu" or "cuda".
+        tolerance: the user's own, on the hidden states of the free runs; it then decides, and the report
+            says beside it what the rounding bound says.
         hints: what a Keras weights file does not say itself.
 
     Raises:
@@ -79,7 +82,7 @@ def verify(  # noqa: PLR0913 - the options of one command
     groups = _subjects(opened, _paired(opened, stack, mapping or {}))
     mismatches = [cause for group in groups for cause in _shape_causes(group)]
     if mismatches:
-        return _report(groups, [Outcome(diagnosis=mismatches)], None, Verdict.DIFFERENT)
+        return _report(groups, [Outcome(diagnosis=mismatches)], None, tolerance, Verdict.DIFFERENT)
 
     def probe_for(group: Sequence[Subject]) -> Probe:
         specs = [subject.spec for subject in group]
@@ -89,8 +92,8 @@ def verify(  # noqa: PLR0913 - the options of one command
 
     with tempfile.TemporaryDirectory(prefix="grubridge-") as folder:
         tasks = [Task(plan_group(group, backends, Path(folder)), probe_for(group)) for group in groups]
-        outcomes = carry_out(tasks, device)
-    return _report(groups, outcomes, tasks[0].probe)
+        outcomes = carry_out(tasks, device, tolerance)
+    return _report(groups, outcomes, tasks[0].probe, tolerance)
 
 
 class _Converted(Protocol):
@@ -219,15 +222,29 @@ def _report(
     groups: Sequence[Sequence[Subject]],
     outcomes: Sequence[Outcome],
     probe: Probe | None,
-    verdict: Verdict | None = None,
+    tolerance: Tolerance | None = None,
+    mismatch: Verdict | None = None,
 ) -> CheckReport:
+    by_the_bound, by_tolerance = (
+        mismatch if mismatch is not None else combined(verdicts)
+        for verdicts in (
+            [outcome.by_the_bound for outcome in outcomes],
+            [outcome.by_tolerance for outcome in outcomes],
+        )
+    )
     return CheckReport(
-        verdict=combined(outcome.verdict for outcome in outcomes) if verdict is None else verdict,
+        verdict=by_the_bound if tolerance is None else by_tolerance,
+        by_the_bound=by_the_bound,
         artifacts=tuple(subject.about for group in groups for subject in group),
         runs=tuple(run for outcome in outcomes for run in outcome.runs),
         comparisons=tuple(one for outcome in outcomes for one in outcome.comparisons),
         diagnosis=tuple(dict.fromkeys(cause for outcome in outcomes for cause in outcome.diagnosis)),
         drift=tuple(one for outcome in outcomes for one in outcome.drift),
+        lyapunov_exponent=max(
+            (one.lyapunov_exponent for one in outcomes if one.lyapunov_exponent is not None), default=None
+        ),
+        tolerance=tolerance,
+        tolerated=tuple(one for outcome in outcomes for one in outcome.tolerated),
         probe=None if probe is None else _checked(probe, groups[0][0]),
         environment={
             "grubridge": __version__,

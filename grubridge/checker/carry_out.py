@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,10 +14,12 @@ from grubridge.reference import run as run_reference
 from grubridge.reference.arithmetic import UNIT_ROUNDOFF, Arithmetic, arithmetic_of
 from grubridge.traces import Probe, Trace
 
-from .compare import compare, drift
+from .compare import compare
+from .drift import drift, growth_of_differences
 from .plan import Held, Plan, PlannedRun, Subject
-from .result import Cause, Comparison, Drift, Run, Side
+from .result import Cause, Comparison, Drift, Run, Side, Tolerance, Tolerated
 from .structure import conventions, largest_weight_change
+from .tolerance import tolerated
 from .verdict import Verdict, combined
 
 __all__ = ["Outcome", "Task", "carry_out"]
@@ -42,15 +44,24 @@ class Outcome:
     comparisons: list[Comparison] = field(default_factory=list)
     diagnosis: list[Cause] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
+    lyapunov_exponent: float | None = None
+    tolerated: list[Tolerated] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
     @property
-    def verdict(self) -> Verdict:
+    def by_the_bound(self) -> Verdict:
+        """What every step's rounding bound says."""
+        return self._unless_not_run(comparison.verdict for comparison in self.comparisons)
+
+    @property
+    def by_tolerance(self) -> Verdict:
+        """What the user's own tolerance says of the free runs."""
+        return self._unless_not_run(one.verdict for one in self.tolerated)
+
+    def _unless_not_run(self, verdicts: Iterable[Verdict]) -> Verdict:
         """A file that did not run leaves the whole inconclusive, unless a difference was found."""
-        verdicts = [comparison.verdict for comparison in self.comparisons]
-        if any(cause.cause == _NOT_RUN for cause in self.diagnosis):
-            verdicts.append(Verdict.INCONCLUSIVE)
-        return combined(verdicts)
+        not_run = any(cause.cause == _NOT_RUN for cause in self.diagnosis)
+        return combined([*verdicts, *[Verdict.INCONCLUSIVE] * not_run])
 
     def add(
         self, held: Held, planned: PlannedRun, trace: Trace, probe: Probe, other_run: Side | None
@@ -71,7 +82,7 @@ class Outcome:
             self.diagnosis += conventions(held.spec, planned.subject.spec, names)
 
 
-def carry_out(tasks: Sequence[Task], device: str) -> list[Outcome]:
+def carry_out(tasks: Sequence[Task], device: str, tolerance: Tolerance | None = None) -> list[Outcome]:
     """Run everything, one process per runtime side by side, and compare.
 
     Raises:
@@ -80,10 +91,10 @@ def carry_out(tasks: Sequence[Task], device: str) -> list[Outcome]:
     """
     jobs = [Job(run.backend, run.artifact, task.probe, device) for task in tasks for run in task.plan.runs]
     results = iter(run_jobs(jobs))
-    return [_compared(task, [next(results) for _ in task.plan.runs]) for task in tasks]
+    return [_compared(task, [next(results) for _ in task.plan.runs], tolerance) for task in tasks]
 
 
-def _compared(task: Task, results: Sequence[Trace | GRUBridgeError]) -> Outcome:
+def _compared(task: Task, results: Sequence[Trace | GRUBridgeError], tolerance: Tolerance | None) -> Outcome:
     plan, probe = task.plan, task.probe
     outcome = Outcome(left_out=list(plan.left_out))
     outcome.diagnosis += (Cause(_NOT_RUN, reason) for reason in plan.not_run)
@@ -106,7 +117,12 @@ def _compared(task: Task, results: Sequence[Trace | GRUBridgeError]) -> Outcome:
     for planned, trace in done:
         for held in planned.held:
             outcome.add(held, planned, trace, probe, ran.get(held.subject.label))
-    outcome.drift = list(_drift(Side(plan.first.label, None), equations, done, probe))
+    for traces, sides in _free_runs(Side(plan.first.label, None), equations, done):
+        found = drift(*traces, probe, sides)
+        outcome.drift += [found] if found is not None else []
+        if tolerance is not None:
+            outcome.tolerated.append(tolerated(*traces, probe, sides, tolerance))
+    outcome.lyapunov_exponent = growth_of_differences(plan.first.spec, equations, probe)
     return outcome
 
 
@@ -140,14 +156,12 @@ def _arithmetic(held: Held, planned: PlannedRun, trace: Trace) -> Arithmetic:
     return arithmetic_of(trace.backend, dtype, trace.device)
 
 
-def _drift(
-    side: Side, equations: Trace, done: Sequence[tuple[PlannedRun, Trace]], probe: Probe
-) -> Iterator[Drift]:
-    """How far each run comes from the first, and the first from the free-running equations."""
+def _free_runs(
+    side: Side, equations: Trace, done: Sequence[tuple[PlannedRun, Trace]]
+) -> Iterator[tuple[tuple[Trace, Trace], tuple[Side, Side]]]:
+    """Pair the first run with the free-running equations, and every other run with the first."""
     base, base_side = equations, side
     for planned, trace in done:
-        found = drift(base, trace, probe, (base_side, planned.side))
-        if found is not None:
-            yield found
+        yield (base, trace), (base_side, planned.side)
         if base is equations:
             base, base_side = trace, planned.side

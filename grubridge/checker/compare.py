@@ -8,13 +8,13 @@ from grubridge.reference import cell
 from grubridge.reference.arithmetic import Arithmetic, arithmetic_of
 from grubridge.reference.rounding import Quantity
 from grubridge.spec import Array, GRUDirection, GRUSpec, numpy_dtype
-from grubridge.traces import DirectionTrace, Place, Probe, Trace, valid_steps
+from grubridge.traces import DirectionTrace, Place, Probe, Trace
 
 from .judge import Finding, Observation, judge
-from .result import Comparison, Drift, Edge, Side
+from .result import Comparison, Edge, Side
 from .verdict import Verdict
 
-__all__ = ["compare", "drift"]
+__all__ = ["compare"]
 
 
 def compare(
@@ -62,26 +62,6 @@ def compare(
         for quantity, finding in judge(cell(layer, direction), observation, how).items():
             found.append(_comparison(finding, edge, sides, place, quantity))
     return tuple(found)
-
-
-def drift(left: Trace, right: Trace, probe: Probe, sides: tuple[Side, Side]) -> Drift | None:
-    """Return how far the hidden states of two free runs came apart; None when they share no place.
-
-    NaN counts as infinitely far.
-    """
-    valid = valid_steps(probe.batch, probe.steps, probe.lengths)
-    largest: Drift | None = None
-    for place in left.places.keys() & right.places.keys():
-        one, other = (trace.places[place].hidden.astype(np.float64) for trace in (left, right))
-        if one.shape != other.shape or one.shape[:2] != valid.shape:
-            continue
-        with np.errstate(invalid="ignore"):
-            apart = np.nan_to_num(np.abs(one - other), nan=np.inf, posinf=np.inf).max(axis=2)
-        apart[~valid] = 0
-        _, time = np.unravel_index(int(apart.argmax()), apart.shape)
-        if largest is None or apart.max() > largest.max_abs:
-            largest = Drift(*sides, float(apart.max()), *place, int(time))
-    return largest
 
 
 def _layer_input(spec: GRUSpec, trace: Trace, probe: Probe, index: int) -> Array | None:
@@ -144,6 +124,7 @@ def _comparison(
         verdict,
         finding.max_abs,
         finding.headroom,
+        finding.certainty,
         finding.worst,
         finding.first_bad_time,
         reason,

@@ -61,7 +61,9 @@ class Finding:
         judged: how many elements were judged.
         lost: how many could not be, because they follow from NaN or infinity, or overflow by themselves.
         max_abs: largest |error|; infinite where NaN or infinity was received for a finite value.
-        headroom: largest error over bound; above 1 it is no rounding.
+        headroom: largest error over bound; above 1 it is no rounding, but for one check in a billion.
+        certainty: largest error over the bound that assumes nothing of the signs of rounding errors; above 1
+            it is no rounding at all.
         worst: where that is; None when nothing was judged.
         first_bad_time: the first step, in the order of reading, with an error above its bound.
     """
@@ -70,6 +72,7 @@ class Finding:
     lost: int
     max_abs: float
     headroom: float
+    certainty: float
     worst: Element | None
     first_bad_time: int | None
 
@@ -126,7 +129,7 @@ class _Tally:
         self._seen = seen
         self.lost = 0
         self._judged = 0
-        self._max_abs = self._headroom = 0.0
+        self._max_abs = self._headroom = self._certainty = 0.0
         self._worst: Element | None = None
         self._first_bad: tuple[int, int] | None = None
 
@@ -141,7 +144,9 @@ class _Tally:
             error = np.abs(received - expected.value)
             error[np.isnan(error)] = np.inf
             headroom = np.where(error > 0, error / expected.statistical, 0)
+            certainty = np.where(error > 0, error / expected.worst, 0)
         headroom[~judged] = -1
+        self._certainty = max(self._certainty, float(np.nan_to_num(certainty[judged], nan=0.0).max()))
         self._judged += int(judged.sum())
         self._max_abs = max(self._max_abs, float(error[judged].max()))
         row, unit = np.unravel_index(int(headroom.argmax()), headroom.shape)
@@ -166,6 +171,7 @@ class _Tally:
             self.lost,
             self._max_abs,
             self._headroom,
+            self._certainty,
             self._worst,
             None if self._first_bad is None else self._first_bad[1],
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from grubridge.errors import ProbeError
 from grubridge.reference.rounding import Quantity
 from grubridge.spec import Direction
 from grubridge.traces import GateSource
@@ -23,6 +24,8 @@ __all__ = [
     "Edge",
     "Run",
     "Side",
+    "Tolerance",
+    "Tolerated",
 ]
 
 Edge = Literal["read", "write", "end-to-end"]
@@ -112,6 +115,8 @@ class Comparison:
         max_abs: largest |error|; infinite where a runtime returned NaN for a finite value; None when
             nothing was judged.
         headroom: largest error over bound, at most 1 when EQUIVALENT; None when nothing was judged.
+        certainty: largest error over the bound that assumes nothing of rounding errors' signs: above 1 the
+            difference is proved, otherwise honest rounding shows it once in a billion checks.
         worst: where that is.
         first_bad_time: the first step, in the order of reading, with an error above its bound.
         reason: why it is INCONCLUSIVE.
@@ -126,6 +131,7 @@ class Comparison:
     verdict: Verdict
     max_abs: float | None = None
     headroom: float | None = None
+    certainty: float | None = None
     worst: Element | None = None
     first_bad_time: int | None = None
     reason: str = ""
@@ -148,7 +154,18 @@ class Cause:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far two free-running executions came apart. Never judged: a chaotic network parts from itself."""
+    """How far two free-running executions came apart. Never judged: a chaotic network parts from itself.
+
+    Args:
+        left: one run.
+        right: the other.
+        max_abs: the largest |difference| of two hidden states.
+        layer: where that is.
+        direction: likewise.
+        time: likewise.
+        by_step: the largest |difference| of every time step, over all layers.
+        horizon: the first step at which it exceeds 1e-3; None when it never does.
+    """
 
     left: Side
     right: Side
@@ -156,6 +173,42 @@ class Drift:
     layer: int
     direction: Direction
     time: int
+    by_step: tuple[float, ...] = ()
+    horizon: int | None = None
+
+
+@dataclass(frozen=True)
+class Tolerated:
+    """A tolerance of the user's own, applied to the hidden states of two free runs.
+
+    Args:
+        left: one run.
+        right: the other.
+        largest: the largest difference over what is accepted; at most 1 passes.
+        verdict: EQUIVALENT, DIFFERENT, or INCONCLUSIVE where there was nothing to compare.
+    """
+
+    left: Side
+    right: Side
+    largest: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """|left - right| <= atol + rtol * |left| is accepted, for every hidden state.
+
+    Raises:
+        ProbeError: when a number is negative or not finite.
+    """
+
+    atol: float = 0.0
+    rtol: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("atol", self.atol), ("rtol", self.rtol)):
+            if not 0 <= value < float("inf"):
+                raise ProbeError(f"{name} must be 0 or more, and finite; received {value}")
 
 
 @dataclass(frozen=True)
@@ -182,23 +235,32 @@ class CheckReport:
     """The result of a check. Compare `verdict`; a report has no truth value either.
 
     Args:
-        verdict: of everything together.
+        verdict: of everything together; of `tolerated` where the user brought a tolerance.
+        by_the_bound: the verdict without that tolerance.
         artifacts: what was checked.
         runs: what ran.
         comparisons: what was compared.
         diagnosis: why it is not EQUIVALENT.
         drift: of free-running pairs, for information.
+        lyapunov_exponent: mean growth per step of a small difference of states in the first file's equations,
+            natural logarithm; positive: chaotic. None when it is not known.
+        tolerance: the user's own; None when there is none.
+        tolerated: what it says of every run, against the first.
         probe: the inputs; None when nothing was run.
         environment: versions of grubridge, Python and numpy, and the platform.
         left_out: runtimes that had no part, and why.
     """
 
     verdict: Verdict
+    by_the_bound: Verdict
     artifacts: tuple[CheckedArtifact, ...]
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]
     diagnosis: tuple[Cause, ...]
     drift: tuple[Drift, ...]
+    lyapunov_exponent: float | None
+    tolerance: Tolerance | None
+    tolerated: tuple[Tolerated, ...]
     probe: CheckedProbe | None
     environment: Mapping[str, str]
     left_out: Mapping[str, str]

@@ -8,7 +8,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from grubridge.checker.compare import compare, drift
+from grubridge.checker.compare import compare
+from grubridge.checker.drift import drift
 from grubridge.checker.probe import random_probe
 from grubridge.checker.result import Comparison, Side
 from grubridge.checker.verdict import Verdict, combined

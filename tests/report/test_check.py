@@ -39,6 +39,7 @@ def _comparisons(edge: Edge, left: Side, right: Side, times: float = 0.25) -> tu
             verdict,
             times * 1e-7,
             times,
+            times / 2,
             Element(1, 4, 3),
             first,
         )
@@ -54,6 +55,7 @@ def _run(side: Side, version: str) -> Run:
 def _report() -> CheckReport:
     return CheckReport(
         verdict=Verdict.EQUIVALENT,
+        by_the_bound=Verdict.EQUIVALENT,
         artifacts=(
             CheckedArtifact("a.keras", "a.keras", "keras", "gru", "float32", "0" * 64),
             CheckedArtifact("b.pt", "b.pt", "pytorch", "rnn", "float32", None),
@@ -69,7 +71,10 @@ def _report() -> CheckReport:
             *_comparisons("end-to-end", ONE, OTHER, 0.75),
         ),
         diagnosis=(),
-        drift=(Drift(ONE, OTHER, 3e-6, 1, "forward", 23),),
+        drift=(Drift(ONE, OTHER, 3e-6, 1, "forward", 23, (0.0, 3e-6)),),
+        lyapunov_exponent=-0.5,
+        tolerance=None,
+        tolerated=(),
         probe=CheckedProbe("random, seed 0", 4, 24, (24, 19, 13, 8), "given"),
         environment={"grubridge": "0.1.0"},
         left_out={},
@@ -114,6 +119,7 @@ def test_text_of_a_difference_says_where() -> None:
     report = replace(
         _report(),
         verdict=Verdict.DIFFERENT,
+        by_the_bound=Verdict.DIFFERENT,
         comparisons=(
             *_comparisons("read", ONE, Side("a.keras", None)),
             *_comparisons("end-to-end", ONE, OTHER, 2.5e6),
@@ -135,7 +141,9 @@ def test_blame_falls_on_the_first_edge_that_differs() -> None:
         ("write", Side("a.keras", None), OTHER, "B on pytorch is not the function of A"),
     ):
         found = _comparisons(edge, left, right, 5.0)  # type: ignore[arg-type]
-        text = render(replace(_report(), verdict=Verdict.DIFFERENT, comparisons=found))
+        text = render(
+            replace(_report(), verdict=Verdict.DIFFERENT, by_the_bound=Verdict.DIFFERENT, comparisons=found)
+        )
         assert text.splitlines()[-1] == f"DIFFERENT: {words}; up to 5 times the bound"
 
 
@@ -144,9 +152,13 @@ def test_text_of_other_shapes() -> None:
     report = replace(
         _report(),
         verdict=Verdict.DIFFERENT,
+        by_the_bound=Verdict.DIFFERENT,
         runs=(),
         comparisons=(),
         drift=(),
+        lyapunov_exponent=None,
+        tolerance=None,
+        tolerated=(),
         probe=None,
         diagnosis=(cause,),
     )
@@ -167,9 +179,13 @@ def test_text_of_what_could_not_run() -> None:
     report = replace(
         _report(),
         verdict=Verdict.INCONCLUSIVE,
+        by_the_bound=Verdict.INCONCLUSIVE,
         runs=_report().runs[:1],
         comparisons=(),
         drift=(),
+        lyapunov_exponent=None,
+        tolerance=None,
+        tolerated=(),
         diagnosis=(Cause("not run", "a.keras: needs keras:\n  pip install 'grubridge[tensorflow]'"),),
         left_out={"pytorch": "the reset gate is applied before the recurrent product"},
     )
@@ -193,6 +209,9 @@ def test_many_files_get_one_line_each() -> None:
             CheckedArtifact(side.artifact, side.artifact, "pytorch", "rnn", "float32", None) for side in sides
         ),
         drift=(),
+        lyapunov_exponent=None,
+        tolerance=None,
+        tolerated=(),
     )
     lines = render(report).splitlines()
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from grubridge.checker.result import CheckedProbe, CheckReport, Comparison, Drift, Edge, Side
+from grubridge.checker.result import CheckedProbe, CheckReport, Comparison, Edge, Side
 from grubridge.checker.verdict import Verdict
 from grubridge.files.text import printable
 from grubridge.reference.rounding import QUANTITIES, Quantity
+from grubridge.report.wrapping import wrapped
 
-from .wrapping import wrapped
-
-__all__ = ["render", "to_json"]
+__all__ = ["render"]
 
 _LONGEST_NOTE = 500
 _DETAILED = 4
@@ -52,55 +50,12 @@ def render(report: CheckReport) -> str:
         replayed = any(run.gates == "replayed" for run in report.runs)
         lines += wrapped(f"{_BOUND} {_REPLAYED if replayed else ''}", hanging="")
     if report.drift:
-        lines += wrapped(f"drift, never judged: {_drift(report.drift, letters)}")
+        lines += wrapped(f"drift, never judged: {_drift(report, letters)}")
     for name, reason in report.left_out.items():
         lines += wrapped(f"left out: {name}: {reason}")
     for one in report.diagnosis:
         lines += wrapped(f"why: {one.cause}: {one.detail}")
     return "\n".join([*lines, "", _verdict(report, edges, letters)]) + "\n"
-
-
-def to_json(report: CheckReport) -> dict[str, Any]:
-    """Return a check as JSON values; what is not a finite number is null."""
-    return {
-        "verdict": report.verdict.value,
-        "artifacts": [
-            {"path": one.path, "format": one.format, "stack": one.stack, "sha256": one.sha256}
-            for one in report.artifacts
-        ],
-        "runs": [
-            {
-                "artifact": run.artifact,
-                "backend": run.backend,
-                "version": run.version,
-                "device": run.device,
-                "dtype": run.dtype,
-                "native": run.native,
-                "seconds": round(run.seconds, 3),
-                "gates": run.gates,
-                "notes": list(run.notes),
-            }
-            for run in report.runs
-        ],
-        "comparisons": [_comparison(one) for one in report.comparisons],
-        "diagnosis": [
-            {"cause": one.cause, "detail": one.detail, "edits": list(one.edits)} for one in report.diagnosis
-        ],
-        "sensitivity": None,
-        "drift": [
-            {
-                "left": str(one.left),
-                "right": str(one.right),
-                "max_abs": _finite(one.max_abs),
-                "layer": one.layer,
-                "direction": one.direction,
-                "time": one.time,
-            }
-            for one in report.drift
-        ],
-        "probe": _probe(report),
-        "environment": {**report.environment, "left_out": dict(report.left_out)},
-    }
 
 
 def _edges(comparisons: Sequence[Comparison]) -> _Edges:
@@ -188,19 +143,41 @@ def _place(found: Sequence[Comparison]) -> Iterator[str]:
         yield f"  most at step {worst.time}, sequence {worst.batch}, unit {worst.unit}"
 
 
-def _drift(drifts: Sequence[Drift], letters: _Letters) -> str:
-    most = max(drifts, key=lambda one: one.max_abs)
+def _drift(report: CheckReport, letters: _Letters) -> str:
+    most = max(report.drift, key=lambda one: one.max_abs)
     sides = f"{_side(most.left, letters)} and {_side(most.right, letters)}"
-    return f"running free, {sides} come up to {most.max_abs:.1e} apart"
+    apart = f"running free, {sides} come up to {most.max_abs:.1e} apart"
+    if most.horizon is not None:
+        apart += f", by more than 1e-3 from step {most.horizon} on"
+    exponent = report.lyapunov_exponent
+    if exponent is None:
+        return apart
+    what = "grows" if exponent > 0 else "shrinks"
+    factor = math.exp(abs(exponent))
+    return f"{apart}; a small difference {what} {factor:.2g} times a step (Lyapunov exponent {exponent:+.2f})"
 
 
 def _verdict(report: CheckReport, edges: _Edges, letters: _Letters) -> str:
+    by_the_bound = _by_the_bound(report, edges, letters)
+    if report.tolerance is None:
+        return by_the_bound
+    accepted = f"atol {report.tolerance.atol:g}, rtol {report.tolerance.rtol:g}"
+    largest = max((one.largest for one in report.tolerated), default=math.inf)
+    how = {
+        Verdict.EQUIVALENT: f"within your own tolerance ({accepted}), {largest:.2g} of it",
+        Verdict.DIFFERENT: f"beyond your own tolerance ({accepted}), {largest:.2g} times",
+        Verdict.INCONCLUSIVE: f"your own tolerance ({accepted}) could not be applied to everything",
+    }[report.verdict]
+    return f"the rounding bound says {by_the_bound}\n{report.verdict.value}: {how}"
+
+
+def _by_the_bound(report: CheckReport, edges: _Edges, letters: _Letters) -> str:
     largest = max((one.headroom for one in report.comparisons if one.headroom is not None), default=0.0)
-    if report.verdict is Verdict.EQUIVALENT:
+    if report.by_the_bound is Verdict.EQUIVALENT:
         gates = any(one.quantity != "hidden" for one in report.comparisons)
         what = "hidden states and gates" if gates else "hidden states"
         return f"EQUIVALENT: {what} agree, within {_times(largest)}"
-    if report.verdict is Verdict.INCONCLUSIVE:
+    if report.by_the_bound is Verdict.INCONCLUSIVE:
         return "INCONCLUSIVE: not everything could be run and judged"
     wrong = [key for key, found in edges.items() if any(one.verdict is Verdict.DIFFERENT for one in found)]
     if not wrong:
@@ -212,37 +189,3 @@ def _verdict(report: CheckReport, edges: _Edges, letters: _Letters) -> str:
         "end-to-end": f"{letters[right.artifact]} is not the function of {letters[left.artifact]}",
     }
     return f"DIFFERENT: {blame[edge]}; up to {_times(largest)}"
-
-
-def _comparison(one: Comparison) -> dict[str, Any]:
-    worst = one.worst
-    return {
-        "edge": one.edge,
-        "left": str(one.left),
-        "right": str(one.right),
-        "layer": one.layer,
-        "direction": one.direction,
-        "quantity": one.quantity,
-        "verdict": one.verdict.value,
-        "max_abs": _finite(one.max_abs),
-        "headroom": _finite(one.headroom),
-        "worst": worst and {"batch": worst.batch, "time": worst.time, "unit": worst.unit},
-        "first_bad_time": one.first_bad_time,
-    }
-
-
-def _probe(report: CheckReport) -> dict[str, Any] | None:
-    probe = report.probe
-    if probe is None:
-        return None
-    return {
-        "origin": probe.origin,
-        "batch": probe.batch,
-        "steps": probe.steps,
-        "lengths": probe.lengths and list(probe.lengths),
-        "initial_state": probe.initial_state,
-    }
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None

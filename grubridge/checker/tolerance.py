@@ -1,0 +1,35 @@
+"""A tolerance of the user's own, on the free-running hidden states: what `allclose` would say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grubridge.traces import Probe, Trace, valid_steps
+
+from .result import Side, Tolerance, Tolerated
+from .verdict import Verdict
+
+__all__ = ["tolerated"]
+
+
+def tolerated(
+    left: Trace, right: Trace, probe: Probe, sides: tuple[Side, Side], accepted: Tolerance
+) -> Tolerated:
+    """Apply a tolerance to the hidden states of all layers, steps past a sequence's end aside."""
+    valid = valid_steps(probe.batch, probe.steps, probe.lengths)
+    largest = 0.0
+    for place in left.places.keys() | right.places.keys():
+        if place not in left.places or place not in right.places:
+            return Tolerated(*sides, 0.0, Verdict.INCONCLUSIVE)
+        one, other = (trace.places[place].hidden.astype(np.float64) for trace in (left, right))
+        if one.shape != other.shape or one.shape[:2] != valid.shape:
+            return Tolerated(*sides, 0.0, Verdict.INCONCLUSIVE)
+        with np.errstate(all="ignore"):
+            apart = np.abs(one - other)[valid]
+            apart[np.isnan(apart)] = np.inf
+            room = accepted.atol + accepted.rtol * np.abs(one)[valid]
+            ratios = np.where(apart == 0, 0, apart / room)
+        largest = max(largest, float(np.nan_to_num(ratios, nan=np.inf).max()))
+    if not left.places:
+        return Tolerated(*sides, 0.0, Verdict.INCONCLUSIVE)
+    return Tolerated(*sides, largest, Verdict.EQUIVALENT if largest <= 1 else Verdict.DIFFERENT)
