@@ -111,6 +111,12 @@ class DirectionTrace:
     gates: Gates[Array] | None
     gate_source: GateSource
 
+    def arrays(self) -> dict[str, Array]:
+        """Return x, initial_state, hidden and, where there are any, the gates by their names."""
+        arrays = {"x": self.x, "initial_state": self.initial_state, "hidden": self.hidden}
+        arrays.update(self.gates.items() if self.gates is not None else ())
+        return arrays
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -139,15 +145,22 @@ class Trace:
     def __iter__(self) -> Iterator[Place]:
         return iter(self.places)
 
+    def __getitem__(self, place: Place) -> DirectionTrace:
+        return self.places[place]
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array by the name that it has in a file, e.g. "layer0.forward.update"."""
+        return {
+            f"layer{layer}.{direction}.{part}": array
+            for (layer, direction), made in self.places.items()
+            for part, array in made.arrays().items()
+        }
+
     def save(self, path: Path) -> None:
         """Write the trace to an .npz file that `load` reads back; arrays are of dtypes that numpy has."""
         about: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "places"}
         about["gate_sources"] = [[*place, made.gate_source] for place, made in self.places.items()]
-        arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
-        for (layer, direction), made in self.places.items():
-            parts = {"x": made.x, "initial_state": made.initial_state, "hidden": made.hidden}
-            parts.update(made.gates.items() if made.gates is not None else ())
-            arrays.update({f"{layer}.{direction}.{part}": array for part, array in parts.items()})
+        arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), **self.arrays()}
         np.savez(path, **arrays)
 
     @classmethod
@@ -157,7 +170,7 @@ class Trace:
             about = json.loads(str(stored["about"]))
             places: dict[Place, DirectionTrace] = {}
             for layer, direction, gate_source in about.pop("gate_sources"):
-                start = f"{layer}.{direction}."
+                start = f"layer{layer}.{direction}."
                 x, initial_state, hidden = (stored[start + part] for part in ("x", "initial_state", "hidden"))
                 has_gates = start + UPDATE in stored.files
                 gates = Gates(*(stored[start + gate] for gate in GATE_NAMES)) if has_gates else None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import GRU, Module
 
-__all__ = ["NAME", "devices", "run", "version"]
+__all__ = ["NAME", "devices", "run", "run_tensors", "version"]
 
 NAME = "pytorch"
 
@@ -47,11 +47,24 @@ def run(artifact: Artifact, probe: Probe, device: str) -> Trace:
 
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    tensors = _tensors(artifact)
+    return run_tensors(artifact.address, _tensors(artifact), probe, device)
+
+
+def run_tensors(address: Mapping[str, Any], tensors: dict[str, Tensor], probe: Probe, device: str) -> Trace:
+    """Run a GRU that is in memory already.
+
+    Args:
+        address: its "cell", "input_size", "hidden_size", "num_layers", "bidirectional" and "bias".
+        tensors: its parameters by the names that nn.GRU, or nn.GRUCell, gives them.
+        probe: the inputs.
+        device: any of torch's.
+    """
+    import torch
+
     inputs = _Inputs(probe, next(iter(tensors.values())).dtype, device)
-    run_it = _run_cell if artifact.address["cell"] else _run_layers
+    run_it = _run_cell if address["cell"] else _run_layers
     with torch.inference_mode():
-        places, notes = run_it(artifact.address, tensors, inputs)
+        places, notes = run_it(address, tensors, inputs)
     dtype = str(inputs.dtype).removeprefix("torch.")
     return Trace(NAME, version(), device, dtype, native=True, places=places, notes=tuple(notes))
 

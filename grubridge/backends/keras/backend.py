@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,7 +18,7 @@ from grubridge.files.text import printable
 from grubridge.spec import Array, Direction, Gates
 from grubridge.traces import DirectionTrace, Place, Probe, Trace, previous_state, valid_steps
 
-__all__ = ["NAME", "devices", "run", "version"]
+__all__ = ["NAME", "devices", "run", "run_layers", "version"]
 
 NAME = "keras"
 
@@ -44,9 +45,6 @@ def run(artifact: Artifact, probe: Probe, device: str) -> Trace:
     _start_engine()
     import keras
 
-    valid = valid_steps(probe.batch, probe.steps, probe.lengths)
-    places: dict[Place, DirectionTrace] = {}
-    x = probe.x
     # where there is a GPU, Keras takes it unasked
     with keras.device("cpu") if device == "cpu" else nullcontext():
         opened = _open(artifact)
@@ -54,11 +52,25 @@ def run(artifact: Artifact, probe: Probe, device: str) -> Trace:
         if dtype == "float64" and _engine() == "jax":
             reason = "Keras on JAX computes float64 as float32"
             raise CannotRunError(f"{reason}; install tensorflow, on which it does not", reason)
-        for k, layer in enumerate(opened.layers):
-            made = {(k, _direction(half)): _run_direction(half, k, x, probe) for half in layer}
-            places.update(made)
-            x = layer_output([trace.hidden for trace in made.values()], valid)
+        places = run_layers(opened.layers, probe)
     return Trace(NAME, _version(opened.package), device, dtype, opened.native, places, notes=opened.notes)
+
+
+def run_layers(layers: Sequence[Sequence[Any]], probe: Probe) -> dict[Place, DirectionTrace]:
+    """Run layers that feed each other.
+
+    Args:
+        layers: of each layer, a GRU or RNN per direction that returns every step and its state.
+        probe: the inputs.
+    """
+    valid = valid_steps(probe.batch, probe.steps, probe.lengths)
+    places: dict[Place, DirectionTrace] = {}
+    x = probe.x
+    for k, layer in enumerate(layers):
+        made = {(k, _direction(half)): _run_direction(half, k, x, probe) for half in layer}
+        places.update(made)
+        x = layer_output([trace.hidden for trace in made.values()], valid)
+    return places
 
 
 def _engine() -> str:

@@ -15,7 +15,7 @@ from grubridge.backends.base import Artifact
 from .rebuild import cell_config, keras_major
 from .safety import unlisted_class
 
-__all__ = ["open_natively", "packages_to_try", "reason_against"]
+__all__ = ["by_direction", "open_natively", "packages_to_try", "reason_against"]
 
 
 def packages_to_try(artifact: Artifact, engine: str) -> list[str]:
@@ -61,10 +61,17 @@ def open_natively(artifact: Artifact, package: Any) -> list[list[Any]]:  # noqa:
     is_zip = zipfile.is_zipfile(artifact.path)
     with _named(Path(artifact.path), (".keras",) if is_zip else (".h5", ".hdf5")) as path:
         model = package.models.load_model(str(path), compile=False, safe_mode=True)
-    return [
-        [_stepwise(half, layer["cell"]) for half in _halves(_find(model, layer["path"]))]
-        for layer in artifact.address["layers"]
-    ]
+    return [by_direction(_find(model, layer["path"]), layer["cell"]) for layer in artifact.address["layers"]]
+
+
+def by_direction(layer: Any, cell: int | None = None) -> list[Any]:  # noqa: ANN401 - untyped library
+    """Return copies of a layer's halves, or of the layer itself, that return every step and their state.
+
+    Args:
+        layer: a GRU, an RNN or a Bidirectional of them.
+        cell: which of the cells of an RNN of StackedRNNCells is meant.
+    """
+    return [_stepwise(half, cell) for half in _halves(layer)]
 
 
 def _cells(artifact: Artifact) -> Iterator[tuple[str, Mapping[str, Any]]]:

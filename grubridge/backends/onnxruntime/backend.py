@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from grubridge.spec import Array
 from grubridge.traces import DirectionTrace, Place, Probe, Trace, previous_state, valid_steps
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from .node import GRUNode
 
-__all__ = ["NAME", "devices", "run", "version"]
+__all__ = ["NAME", "devices", "run", "run_model", "version"]
 
 NAME = "onnxruntime"
 
@@ -35,11 +38,17 @@ def run(artifact: Artifact, probe: Probe, device: str) -> Trace:
     """Load the model and run its GRU nodes; see `Backend.run`."""
     import onnx
 
+    model = onnx.load(artifact.path, load_external_data=False)
+    return run_model(model, artifact.address, Path(artifact.path).resolve().parent, probe, device)
+
+
+def run_model(
+    model: ModelProto, address: Mapping[str, Any], folder: Path, probe: Probe, device: str
+) -> Trace:
+    """Run the GRU nodes of a model whose external data, if it has any, is in `folder`; see `Backend.run`."""
     from .node import open_node
 
-    model = onnx.load(artifact.path, load_external_data=False)
-    folder = Path(artifact.path).resolve().parent
-    nodes = [open_node(model, address, folder) for address in artifact.address["nodes"]]
+    nodes = [open_node(model, node, folder) for node in address["nodes"]]
     valid = valid_steps(probe.batch, probe.steps, probe.lengths)
     places: dict[Place, DirectionTrace] = {}
     x = probe.x
