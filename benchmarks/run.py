@@ -1,26 +1,57 @@
-"""./run bench [startup | large]: every claim about speed and memory, measured; exit 1 if one fails."""
+"""./run bench [startup | large | campaign ...]: every claim that is measured; exit 1 if one fails.
 
+The long ones keep what they measured in the folder of results, and go on from there when called again.
+"""
+
+from __future__ import annotations
+
+import argparse
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+_ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(_ROOT))
 
-from benchmarks import large, startup
-from benchmarks.table import HEADER
-
-PARTS = {"startup": startup.rows, "large": large.rows}
+from benchmarks import campaign, large, startup, table  # noqa: E402 - found through the line above
 
 
-def main(names: list[str]) -> int:
+class _Row(Protocol):
+    @property
+    def holds(self) -> bool: ...
+
+
+_Part = tuple[str, Callable[[], Iterator[_Row]]]
+
+
+def _parts(options: argparse.Namespace) -> dict[str, _Part]:
+    folder, processes = options.results, options.processes
+    return {
+        "startup": (table.HEADER, startup.rows),
+        "large": (table.HEADER, large.rows),
+        "campaign": (campaign.HEADER, lambda: campaign.rows(folder, options.elements, processes)),
+    }
+
+
+def main(arguments: list[str]) -> int:
     """Run the named parts, or all of them."""
-    unknown = [name for name in names if name not in PARTS]
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
+    parser.add_argument("part", nargs="*", help="which to run; without one, all (hours)")
+    parser.add_argument("--results", type=Path, default=_ROOT / "build" / "benchmarks", help="folder")
+    parser.add_argument("--elements", type=float, default=3e8, help="hidden states of the campaign")
+    parser.add_argument("--processes", type=int, default=2, help="side by side, of the long ones")
+    options = parser.parse_args(arguments)
+    parts = _parts(options)
+    unknown = [name for name in options.part if name not in parts]
     if unknown:
-        print(f"unknown part {', '.join(unknown)}; there are: {', '.join(PARTS)}", file=sys.stderr)
+        print(f"unknown part {', '.join(unknown)}; there are: {', '.join(parts)}", file=sys.stderr)
         return 2
-    print(HEADER)
     held = True
-    for name in names or PARTS:
-        for row in PARTS[name]():
+    for name in options.part or parts:
+        header, rows = parts[name]
+        print(f"{name}\n{header}")
+        for row in rows():
             print(row, flush=True)
             held = held and row.holds
     return 0 if held else 1

@@ -1,0 +1,223 @@
+"""False alarms: random GRUs in every runtime, each held against its own equations.
+
+Every run is right, so an error above its bound is a false alarm. Configurations are numbered, and the number
+seeds the random numbers; what was measured is kept, so that a second call goes on where the first stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.grus import Setting, make_probe, make_spec
+from benchmarks.journal import Journal
+from benchmarks.runtimes import run_natively
+from grubridge.backends.registry import BACKENDS, available
+from grubridge.checker.compare import compare
+from grubridge.checker.result import Comparison, Side
+from grubridge.checker.verdict import Verdict
+from grubridge.errors import CannotRunError, UnsupportedFeatureError
+from grubridge.traces import Probe, Trace, valid_steps
+
+__all__ = ["HEADER", "rows"]
+
+HEADER = (
+    f"{'runtime':12} {'dtype':9} {'runs':>6} {'hidden':>9} {'gates':>9} {'largest':>8} {'median':>7} "
+    f"{'certainty':>9} {'alarms':>6}"
+)
+
+_ROOT = Path(__file__).resolve().parents[1]
+_SEED = 3
+_SLICE = 24
+"""Configurations of one process: frameworks keep what they compiled, so processes must end."""
+
+_LARGEST_RUN = 4_000_000
+_LARGEST_WORK = 4e9
+"""Limits of a configuration: hidden states of one direction, and their multiplications."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found in one runtime and dtype.
+
+    Args:
+        name: runtime and dtype.
+        records: of its runs.
+    """
+
+    name: tuple[str, str]
+    records: Sequence[Mapping[str, Any]]
+
+    @property
+    def alarms(self) -> int:
+        """Runs with an error above its bound."""
+        return sum(max(record["headroom"], record["gate_headroom"]) > 1 for record in self.records)
+
+    @property
+    def holds(self) -> bool:
+        """Whether there was no false alarm."""
+        return not self.alarms
+
+    def __str__(self) -> str:
+        def largest(key: str) -> float:
+            return float(max(record[key] for record in self.records))
+
+        hidden, gates = (sum(record[key] for record in self.records) for key in ("hidden", "gates"))
+        median = statistics.median(record["headroom"] for record in self.records)
+        return (
+            f"{self.name[0]:12} {self.name[1]:9} {len(self.records):6} {hidden:9.2e} {gates:9.2e} "
+            f"{max(largest('headroom'), largest('gate_headroom')):8.4f} {median:7.3f} "
+            f"{largest('certainty'):9.4f} {self.alarms:6}"
+        )
+
+
+def rows(folder: Path, elements: float, processes: int) -> Iterator[Row]:
+    """Yield one row per runtime and dtype, after as many configurations as `elements` takes.
+
+    Args:
+        folder: where results are kept.
+        elements: hidden states to compare, over all runs.
+        processes: how many to run side by side.
+    """
+    journal = Journal(folder / "campaign.jsonl")
+    _extend(journal, elements, processes)
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in journal.records:
+        for run in record["runs"]:
+            found.setdefault((run["backend"], record["setting"]["dtype"]), []).append(run)
+    for name in sorted(found):
+        yield Row(name, found[name])
+
+
+def _extend(journal: Journal, elements: float, processes: int) -> None:
+    compared = sum(run["hidden"] for record in journal.records for run in record["runs"])
+    done = {record["number"] for record in journal.records}
+    numbers = (number for number in count() if number not in done)
+    started = time.monotonic()
+    with ThreadPoolExecutor(processes) as pool:
+        while compared < elements:
+            slices = [[next(numbers) for _ in range(_SLICE)] for _ in range(processes)]
+            for finished in as_completed([pool.submit(_child, own) for own in slices]):
+                records = finished.result()
+                journal.add(records)
+                compared += sum(run["hidden"] for record in records for run in record["runs"])
+            seconds = time.monotonic() - started
+            print(f"{compared:.3e} hidden states after {seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+def _child(numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Measure configurations in a process of their own."""
+    environment = {
+        "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        **os.environ,
+    }
+    command = [sys.executable, "-m", "benchmarks.campaign", *map(str, numbers)]
+    done = subprocess.run(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+
+
+def _measure(number: int) -> dict[str, Any]:
+    """Run one configuration in every runtime that can."""
+    rng = np.random.default_rng([_SEED, number])
+    setting = _draw(rng)
+    spec = make_spec(setting, rng)
+    probe = make_probe(setting, spec, rng)
+    runs: list[dict[str, Any]] = []
+    left_out: dict[str, str] = {}
+    for backend in filter(available, BACKENDS):
+        started = time.perf_counter()
+        try:
+            read, trace = run_natively(spec, backend, probe)
+        except (UnsupportedFeatureError, CannotRunError) as error:
+            left_out[backend] = str(error)
+            continue
+        sides = Side("model", backend), Side("model", None)
+        found = compare(read, trace, probe, "read", sides)
+        seconds = time.perf_counter() - started
+        runs.append({"backend": backend, **_summary(found, trace, probe), "seconds": round(seconds, 2)})
+    return {"number": number, "setting": asdict(setting), "runs": runs, "left_out": left_out}
+
+
+def _summary(found: Sequence[Comparison], trace: Trace, probe: Probe) -> dict[str, Any]:
+    """What is kept of one run; an element counts where its comparison came to a verdict."""
+    steps = int(valid_steps(probe.batch, probe.steps, probe.lengths).sum())
+    judged = [one for one in found if one.verdict is not Verdict.INCONCLUSIVE]
+    hidden = [one for one in judged if one.quantity == "hidden"]
+    gates = [one for one in judged if one.quantity != "hidden"]
+
+    def elements(comparisons: Sequence[Comparison]) -> int:
+        units = (trace.places[one.layer, one.direction].hidden.shape[2] for one in comparisons)
+        return steps * sum(int(count) for count in units)
+
+    def largest(comparisons: Sequence[Comparison], key: str) -> float:
+        return max((float(getattr(one, key)) for one in comparisons), default=0.0)
+
+    return {
+        "hidden": elements(hidden),
+        "gates": elements(gates),
+        "gate_sources": sorted({place.gate_source for place in trace.places.values() if place.gates}),
+        "headroom": largest(hidden, "headroom"),
+        "gate_headroom": largest(gates, "headroom"),
+        "certainty": largest(judged, "certainty"),
+        "inconclusive": sorted({one.reason for one in found if one.verdict is Verdict.INCONCLUSIVE}),
+    }
+
+
+def _draw(rng: np.random.Generator) -> Setting:
+    """Draw a configuration that is not too large to run."""
+    while True:
+        hidden_size = int(rng.choice([1, 2, 8, 24, 64, 128, 256, 512, 1024], p=_SIZES))
+        input_size = int(rng.choice([1, 3, 16, 64, 300]))
+        stacked = hidden_size <= 128 and rng.random() < 0.2
+        half = hidden_size <= 256 and rng.random() < 0.2
+        setting = Setting(
+            hidden_size=hidden_size,
+            input_size=input_size,
+            steps=int(rng.choice([1, 16, 128, 512, 1024])),
+            batch=int(rng.choice([1, 2, 8, 32, 64])),
+            layers=int(rng.choice([1, 2])) if stacked else 1,
+            both_ways=bool(stacked and rng.random() < 0.5),
+            reset_after=bool(rng.random() < 0.65),
+            dtype=str(rng.choice(["float16", "bfloat16", "float64"])) if half else "float32",
+            weights=str(rng.choice(["fresh", "trained"])),
+            weight_scale=float(rng.choice([0.1, 0.5, 1, 1, 2, 5])),
+            bias_scale=float(rng.choice([0, 0.1, 1, 3])),
+            update_bias=float(rng.choice([0, 0, 3, -3])),
+            inputs=str(rng.choice(["normal", "positive", "constant", "sorted", "sparse", "zero", "walk"])),
+            input_scale=float(rng.choice([0.1, 1, 1, 10])),
+            state_scale=float(rng.choice([0, 0.5, 1, 5])),
+            masked=bool(rng.random() < 0.2),
+        )
+        states = setting.batch * setting.steps * hidden_size
+        if states <= _LARGEST_RUN and states * (hidden_size + input_size) <= _LARGEST_WORK:
+            return setting
+
+
+_SIZES = [0.05, 0.05, 0.1, 0.15, 0.25, 0.15, 0.1, 0.1, 0.05]
+
+
+def main(numbers: Sequence[str]) -> None:
+    """Print the results of these configurations as JSON lines."""
+    warnings.simplefilter("ignore")
+    for number in numbers:
+        print(json.dumps(_measure(int(number))), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
