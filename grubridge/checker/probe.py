@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from grubridge.files.opening import check_budget, check_openable, shown
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place, Probe
 
-__all__ = ["probe_from_file", "random_probe"]
+__all__ = ["probe_from_arrays", "probe_from_file", "random_probe"]
 
 _LARGEST = 1 << 30  # bytes of one array
 _TINIEST = 2.0**-9  # smaller inputs are made zero: what is left is exact in float16 and bfloat16 at once
@@ -81,12 +81,22 @@ def probe_from_file(path: Path, specs: Sequence[GRUSpec]) -> Probe:
     """
     arrays = _arrays(path)
     try:
-        return _probe(arrays, specs, path)
+        return probe_from_arrays(arrays, specs, path.name)
     except ProbeError as error:
         raise ProbeError(f"{shown(path)}: {error}") from error
 
 
-def _probe(arrays: dict[str, Array], specs: Sequence[GRUSpec], path: Path) -> Probe:
+def probe_from_arrays(arrays: Mapping[str, Array], specs: Sequence[GRUSpec], origin: str) -> Probe:
+    """Return the user's own inputs.
+
+    Args:
+        arrays: x and, if wanted, lengths and initial_state, as `probe_from_file` finds them in a file.
+        specs: what will run; numbers are rounded to the narrowest of their dtypes.
+        origin: what the report calls them.
+
+    Raises:
+        ProbeError: when the arrays do not fit the model.
+    """
     unknown = sorted(arrays.keys() - {"x", "lengths", "initial_state"})
     if "x" not in arrays or unknown:
         raise ProbeError(
@@ -107,7 +117,7 @@ def _probe(arrays: dict[str, Array], specs: Sequence[GRUSpec], path: Path) -> Pr
         _exact_in_all(x, specs, tiniest=0),
         {place: _exact_in_all(state, specs, tiniest=0) for place, state in states.items()},
         lengths,
-        path.name,
+        origin,
     )
 
 
