@@ -91,7 +91,7 @@ def attributes(activations: Sequence[Activation]) -> dict[str, Any]:
     """Return the node's attributes for a list of activations, every alpha and beta written out."""
     found: dict[str, Any] = {"activations": [NAMES[one.name] for one in activations]}
     for parameter in ("alpha", "beta"):
-        values = [getattr(one, parameter) for one in activations if parameter in PARAMETERS[one.name]]
+        values = [float(getattr(one, parameter)) for one in activations if parameter in PARAMETERS[one.name]]
         if values:
             found[f"activation_{parameter}"] = values
     return found

@@ -1,7 +1,7 @@
 """ONNX: models with GRU nodes, read without a runtime and written with one node per layer.
 
-The work is in `contents` (reading) and `write`; they import the onnx package, this module does not, so that
-other formats' files can be told apart without it.
+The work is in `contents` (reading) and `write`; they import protobuf, this module does not, so that other
+formats' files can be told apart without it.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ def contents(path: Path, hints: ReadHints) -> Contents:  # noqa: ARG001 - an ONN
         CorruptFileError: when it is truncated or no model.
         UnsafeFileError: when it is built to exhaust memory.
     """
-    from onnx import ModelProto
-
     from .contents import contents_of
+    from .messages import ModelProto
     from .tensors import Tensors
 
     file = FileMap(path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from onnx import AttributeProto, NodeProto, TensorProto
-
 from grubridge.errors import CorruptFileError
 from grubridge.files.text import printable
+
+from .messages import AttributeProto, NodeProto, TensorProto
 
 __all__ = ["describe", "first_output", "integer", "integers", "real", "reals", "tensor", "text", "texts"]
 

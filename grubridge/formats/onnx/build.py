@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from onnx import ModelProto
-from onnx.helper import find_min_ir_version_for, make_node, make_opsetid
 
 from grubridge.formats.base import WriteOptions
 from grubridge.spec import Array, Fused, GRULayer, GRUSpec
@@ -22,12 +20,13 @@ from grubridge.version import __version__
 from .activations import attributes
 from .gate_outputs import add_gates
 from .gru_node import GATE_ORDER
-from .nodes import Builder, Model, Place, Side, Weight
+from .messages import ModelProto, OperatorSetIdProto
+from .nodes import Builder, Model, Place, Side, Weight, make_node
+from .opsets import ir_version
 
 __all__ = ["build"]
 
 _DIRECTIONS = {("forward",): "forward", ("backward",): "reverse", ("forward", "backward"): "bidirectional"}
-_OLDEST_IR = 4  # before it, every initializer had to be a graph input as well
 
 
 def build(spec: GRUSpec, options: WriteOptions, opset: int, metadata: Mapping[str, str]) -> Model:
@@ -56,9 +55,8 @@ def build(spec: GRUSpec, options: WriteOptions, opset: int, metadata: Mapping[st
     if len(spec.layers) > 1 and _joined(spec):
         finals = [_final_state(spec, index) for index in range(len(spec.layers))]
         builder.add("Concat", finals, "final_state", axis=0)
-    opsets = [make_opsetid("", opset)]
-    ir_version = max(_OLDEST_IR, find_min_ir_version_for(opsets))
-    proto = ModelProto(ir_version=ir_version, opset_import=opsets, graph=builder.graph)
+    opsets = [OperatorSetIdProto(domain="", version=opset)]
+    proto = ModelProto(ir_version=ir_version(opset), opset_import=opsets, graph=builder.graph)
     proto.producer_name, proto.producer_version = "grubridge", __version__
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=value)
@@ -109,7 +107,7 @@ def _add_gru(builder: Builder, place: Place, final_state: str) -> None:
     ]
     how = attributes(activations)
     if place.layer.clip is not None:
-        how["clip"] = place.layer.clip
+        how["clip"] = float(place.layer.clip)
     weights = place.weights
     builder.graph.node.append(
         make_node(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from onnx import NodeProto
 
 from grubridge.errors import FileFormatError
 
@@ -18,6 +17,7 @@ from .attributes import first_output
 from .fold import Folder, RunTime
 from .graph import Scope
 from .gru_node import GRUNode
+from .messages import NodeProto
 from .tensors import Tensors
 
 __all__ = ["GATES_PREFIX", "chains"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from onnx import ModelProto, NodeProto
-
 from grubridge.files.text import printable
 from grubridge.formats.base import Contents, StackEntry
 from grubridge.spec import GRUSpec, Source, StackIO
@@ -16,6 +14,7 @@ from .chain import chains
 from .fold import Folder
 from .graph import STANDARD_DOMAINS, Scope, scopes
 from .gru_node import LAYOUT, GRUNode, read_layer
+from .messages import ModelProto, NodeProto
 from .tensors import Tensors
 
 __all__ = ["contents_of"]

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import NodeProto, TensorProto, ValueInfoProto
 
 from grubridge.errors import UnsafeFileError
 from grubridge.files.text import printable
@@ -18,6 +17,7 @@ from grubridge.spec import Array
 
 from .attributes import describe
 from .graph import STANDARD_DOMAINS, Definition, Scope
+from .messages import NodeProto, TensorProto, ValueInfoProto
 from .ops import OPERATORS, Call
 from .tensors import Tensors
 

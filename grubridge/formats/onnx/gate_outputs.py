@@ -138,7 +138,7 @@ class _Direction:
     def _activated(self, activation: Activation, value: str) -> str:
         limit = self._place.layer.clip
         if limit is not None:
-            value = self._clipped(value, limit)
+            value = self._clipped(value, float(limit))
         alpha, beta = activation.alpha, activation.beta
         if activation.name == "affine":
             return self._add("Add", self._add("Mul", value, self._number_of(alpha)), self._number_of(beta))
@@ -149,7 +149,9 @@ class _Direction:
             above = self._add("Greater", value, self._number_of(alpha))
             return self._add("Mul", value, self._add("Cast", above, to=DATA_TYPES[self._dtype.name]))
         given = {"alpha": alpha, "beta": beta}
-        return self._add(NAMES[activation.name], value, **{k: v for k, v in given.items() if v is not None})
+        return self._add(
+            NAMES[activation.name], value, **{k: float(v) for k, v in given.items() if v is not None}
+        )
 
     def _clipped(self, value: str, limit: float) -> str:
         if self._builder.opset < 11:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
-
 from grubridge.errors import CorruptFileError
 from grubridge.files.text import printable
 
 from .attributes import describe, first_output
+from .messages import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 __all__ = ["STANDARD_DOMAINS", "Definition", "Scope", "scopes"]
 

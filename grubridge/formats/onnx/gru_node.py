@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto
 
 from grubridge.errors import CorruptFileError, FileFormatError
 from grubridge.files.text import printable
@@ -38,6 +37,7 @@ from .activations import parse, simplest
 from .attributes import describe, integer, real, reals, text, texts
 from .fold import Folder, RunTime
 from .graph import Scope
+from .messages import NodeProto
 from .tensors import Tensors
 
 __all__ = ["GATE_ORDER", "LAYOUT", "GRUNode", "read_layer"]

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from onnx import GraphProto, ModelProto, TensorProto
-from onnx.helper import make_attribute, make_node, make_tensor_value_info
 
 from grubridge.files.text import printable
 from grubridge.formats.base import WriteOptions
 from grubridge.spec import Array, Fused, GRULayer, GRUSpec
 
+from .messages import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 from .tensors import DATA_TYPES
 
-__all__ = ["Builder", "Model", "Place", "Side", "Weight"]
+__all__ = ["Builder", "Model", "Place", "Side", "Weight", "make_node"]
 
 Side = Literal["input", "output"]
+
+Attribute = float | int | str | list[float] | list[int] | list[str]
+
+_KINDS = {float: "FLOAT", int: "INT", str: "STRING"}
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,7 @@ class Builder:
         """Append a node, called like its output unless there is one already; return the output."""
         if output not in self._made:
             self._made.add(output)
-            node = make_node(operator, inputs, [output], output)
-            node.attribute.extend(make_attribute(name, value) for name, value in sorted(attributes.items()))
-            self.graph.node.append(node)
+            self.graph.node.append(make_node(operator, inputs, [output], output, **attributes))
         return output
 
     def constant(self, name: str, values: Array) -> str:
@@ -108,7 +109,11 @@ class Builder:
 
     def declare(self, kind: Side, name: str, *shape: int | str) -> None:
         """Declare an input or output of the graph."""
-        value = make_tensor_value_info(name, DATA_TYPES[self.dtype.name], shape)
+        value = ValueInfoProto(name=name)
+        tensor = value.type.tensor_type
+        tensor.elem_type = DATA_TYPES[self.dtype.name]
+        for size in shape:
+            tensor.shape.dim.add(**{"dim_param" if isinstance(size, str) else "dim_value": size})
         getattr(self.graph, kind).append(value)
 
     def sequence(self, features: int) -> tuple[int | str, ...]:
@@ -128,3 +133,21 @@ class Builder:
         one = self.integers("one", 1)
         repeats = self.add("Concat", [one, size, one], "one_batch_one", axis=0)
         return self.add("Tile", [state, repeats], f"{state}_for_batch")
+
+
+def make_node(
+    operator: str, inputs: Sequence[str], outputs: Sequence[str], name: str, **attributes: Attribute
+) -> NodeProto:
+    """Return a node; its attributes stand in the order of their names."""
+    made = (_attribute(key, value) for key, value in sorted(attributes.items()))
+    return NodeProto(op_type=operator, input=inputs, output=outputs, name=name, attribute=made)
+
+
+def _attribute(name: str, value: Attribute) -> AttributeProto:
+    """Put a value into the field of its type: 3 is an INT and goes into `i`, [3] is INTS, into `ints`."""
+    values = value if isinstance(value, list) else [value]
+    kind = _KINDS[type(values[0])]
+    stored: Any = [one.encode() if isinstance(one, str) else one for one in values]
+    if isinstance(value, list):
+        return AttributeProto(name=name, type=f"{kind}S", **{f"{kind.lower()}s": stored})
+    return AttributeProto(name=name, type=kind, **{kind[0].lower(): stored[0]})

@@ -12,11 +12,11 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto
 
 from grubridge.spec import Array, numpy_dtype
 
 from .attributes import integer, integers, real, reals, tensor
+from .messages import NodeProto
 from .tensors import Tensors, dtype_name
 
 __all__ = ["OPERATORS", "Call"]

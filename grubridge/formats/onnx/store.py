@@ -11,12 +11,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from onnx import ModelProto, TensorProto
-
 from grubridge.errors import UnsupportedFeatureError
 from grubridge.files.opening import open_for_writing
 from grubridge.files.strips import Segment, write_at, write_segments
 
+from .messages import ModelProto, TensorProto
 from .nodes import Model, Weight
 from .protobuf import tag, varint
 from .tensors import DATA_TYPES

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from math import prod
 
 import numpy as np
-from onnx import TensorProto
 
 from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError
 from grubridge.files.opening import FileMap
@@ -14,6 +13,7 @@ from grubridge.files.text import printable
 from grubridge.spec import Array, numpy_dtype
 
 from .external import ExternalData
+from .messages import TensorProto
 
 __all__ = ["DATA_TYPES", "Tensors", "dtype_name"]
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from onnx.defs import onnx_opset_version
-
 from grubridge.errors import UnsupportedFeatureError
 from grubridge.formats.base import Provenance, WriteOptions, Written
 from grubridge.spec import GRUDirection, GRULayer, GRUSpec, Layout, TensorRecord, record, split_biases
 
+from . import opsets
 from .build import build
 from .gru_node import LAYOUT
 from .nodes import Model, Weight
@@ -20,7 +19,6 @@ from .store import EXTERNAL_SUFFIX, store
 __all__ = ["Prepared", "prepare", "write_model"]
 
 _OPSET = 17
-_OLDEST_OPSET = 7
 _BFLOAT16_OPSET = 22
 _RUN_BY_ONNX_RUNTIME = {"float16", "float32"}
 
@@ -49,10 +47,10 @@ def prepare(spec: GRUSpec, options: WriteOptions, metadata: Mapping[str, str]) -
     bfloat16 = spec.dtype.name == "bfloat16"
     opset = options.opset or (_BFLOAT16_OPSET if bfloat16 else _OPSET)
     reasons = []
-    if not _OLDEST_OPSET <= opset <= onnx_opset_version():
+    if not opsets.writable(opset):
         reasons.append(
-            f"opset {opset}: grubridge writes opset {_OLDEST_OPSET} to {onnx_opset_version()}, the newest of "
-            "the installed onnx"
+            f"opset {opset}: grubridge writes opset {opsets.OLDEST} to {opsets.newest()}, the newest of the "
+            "installed onnx"
         )
     if bfloat16 and opset < _BFLOAT16_OPSET:
         reasons.append(
