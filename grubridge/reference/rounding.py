@@ -30,8 +30,10 @@ __all__ = [
     "Quantity",
     "RoundedStep",
     "deviations",
+    "interval",
     "one_step_bounds",
     "rounded_step",
+    "step_of",
 ]
 
 Quantity = Literal["hidden", "update", "reset", "candidate"]
@@ -92,7 +94,12 @@ def rounded_step(
 
     What a runtime rounds when it returns a value (`Arithmetic.output`) is not part of them.
     """
-    run = Evaluation(how, deviations, in_order)
+    return step_of(Evaluation(how, deviations, in_order), cell, x, previous)
+
+
+def step_of(run: Evaluation, cell: Cell, x: Array, previous: Array) -> RoundedStep:
+    """Compute one step by the operations of `run`."""
+    how = run.how
     state = run.returned_state(previous)
     inputs = exactly(x)
     w, b, u, c = cell.input_weight, cell.input_bias, cell.recurrent_weight, cell.recurrent_bias
@@ -126,16 +133,17 @@ def one_step_bounds(
         in_order: bound the partial sums of matrix products in their natural order too, rather than only in
             a random one. Slower by far; needed where large terms cancel in a row that is sorted so.
     """
-    run = Evaluation(how, deviations, in_order)
     with np.errstate(all="ignore"):  # an infinite bound, or NaN among the weights, is met by the caller
         step = rounded_step(cell, x, previous, how, deviations=deviations, in_order=in_order)
         found: dict[Quantity, Rounded] = {quantity: getattr(step, quantity) for quantity in QUANTITIES}
-        return {quantity: _interval(run, a) for quantity, a in found.items()}
+        return {quantity: interval(a, how, deviations=deviations) for quantity, a in found.items()}
 
 
-def _interval(run: Evaluation, a: Rounded) -> Interval:
+def interval(a: Rounded, how: Arithmetic, *, deviations: float) -> Interval:
+    """Return the bounds on what a runtime returns for `a`."""
+    run = Evaluation(how, deviations, in_order=False)
     # the reference is rounded too; its own bound is the same one in units of float64
-    slack = 1 + _SECOND_ORDER + _REFERENCE_UNIT / run.how.unit
+    slack = 1 + _SECOND_ORDER + _REFERENCE_UNIT / how.unit
     returned = run.returned(a.value)
     return Interval(a.value, *(_judgeable(b * slack + returned) for b in (run.reach(a), a.worst)))
 
