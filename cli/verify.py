@@ -37,6 +37,11 @@ def verify(
         typer.Option("--backend", metavar="NAME", help="Only these runtimes; see grubridge backends."),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    atol: Annotated[
+        float | None,
+        typer.Option("--atol", help="A tolerance of your own, absolute; it then decides, not the bound."),
+    ] = None,
+    rtol: Annotated[float | None, typer.Option("--rtol", help="Likewise, relative.")] = None,
     activation: Candidate = None,
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
@@ -60,6 +65,7 @@ def verify(
         lengths=_lengths(lengths),
         backends=tuple(backend) if backend else None,
         device=device,
+        tolerance=None if atol is None and rtol is None else grubridge.Tolerance(atol or 0.0, rtol or 0.0),
         hints=grubridge.ReadHints(activation, recurrent_activation, reset_after),
     )
     show(report, json=json)

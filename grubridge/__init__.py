@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from grubridge.backends.table import backend_table
-    from grubridge.checker.result import CheckReport
+    from grubridge.checker.result import CheckReport, Tolerance
     from grubridge.checker.verdict import Verdict
     from grubridge.conversion import Conversion, convert, convert_all, read, write
     from grubridge.errors import (
@@ -55,6 +55,7 @@ _HOMES = {
     "ReadHints": "formats.base",
     "StackSelectionError": "errors",
     "TargetError": "errors",
+    "Tolerance": "checker.result",
     "UnknownFormatError": "errors",
     "UnsafeFileError": "errors",
     "UnsupportedFeatureError": "errors",
@@ -98,6 +99,7 @@ __all__ = [
     "ReadHints",
     "StackSelectionError",
     "TargetError",
+    "Tolerance",
     "UnknownFormatError",
     "UnsafeFileError",
     "UnsupportedFeatureError",
