@@ -101,8 +101,9 @@ class DirectionTrace:
         initial_state: h_0 that was used, [B, H].
         hidden: h_t, [B, T, H], in the runtime's own dtype; steps past a sequence's end have no meaning.
         gates: z, r and n, each [B, T, H]; None where the runtime could not be made to tell.
-        gate_source: how the gates were obtained: "reference" (the float64 equations), "observed" (the
-            runtime returned them) or "replayed" (its own operators, from its own previous state).
+        gate_source: how the gates were obtained: "reference" (the float64 equations), "observed" (read out
+            of the runtime's own kernel, from its own previous states) or "replayed" (by its ordinary
+            operators, from the same).
     """
 
     x: Array
@@ -125,12 +126,14 @@ class Trace:
     Args:
         backend: the runtime's name, e.g. "pytorch".
         version: its version, e.g. "torch 2.13.0".
-        device: e.g. "cpu".
+        device: "cpu", "cuda" or e.g. "cuda:0".
         dtype: of weights and states in the run.
         native: whether the runtime opened the file with its own loader (otherwise see `notes`).
         places: what happened in each (layer, direction).
         seconds: wall time of loading and running.
-        notes: what a reader should know: what was rebuilt, padding rules, kernels.
+        notes: what a reader should know: what was rebuilt, padding rules, why gates are replayed.
+        kernel: what computed, in a few words, e.g. "nn.GRU, cuDNN"; "" when nobody said.
+        precision: of the computation, e.g. "float32" or "float32, TF32 allowed"; "" when nobody said.
     """
 
     backend: str
@@ -141,6 +144,8 @@ class Trace:
     places: Mapping[Place, DirectionTrace]
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    kernel: str = ""
+    precision: str = ""
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self.places)

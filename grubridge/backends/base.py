@@ -6,6 +6,7 @@ model file with the framework's own loader, and knows no other backend.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,10 +15,22 @@ from typing import Any, Protocol
 import numpy as np
 
 from grubridge.errors import DeviceError, ProbeError
+from grubridge.files.text import printable
 from grubridge.spec import Array
 from grubridge.traces import Place, Probe, Trace
 
-__all__ = ["Artifact", "Backend", "choose_device", "initial_state", "installed", "layer_output"]
+__all__ = [
+    "Artifact",
+    "Backend",
+    "choose_device",
+    "cuda_devices",
+    "initial_state",
+    "installed",
+    "layer_output",
+    "precision",
+]
+
+_NUMBERED = re.compile(r"cuda:\d+")
 
 
 @dataclass(frozen=True)
@@ -45,12 +58,16 @@ class Backend(Protocol):
         """Return the framework's name and version, e.g. "torch 2.13.0", without importing it."""
 
     def devices(self) -> tuple[str, ...]:
-        """Return the devices that the framework offers here: "cpu", and "cuda" where it can use one."""
+        """Return the devices that the framework offers here: "cpu", then "cuda:0" and so on.
 
-    def run(self, artifact: Artifact, probe: Probe, device: str) -> Trace:
-        """Run the stack on `device`, one of `devices()`.
+        A framework that does not tell how many CUDA devices there are offers "cuda".
+        """
 
-        Steps past a sequence's end are zero in what a layer passes on.
+    def run(self, artifact: Artifact, probe: Probe, device: str, *, allow_tf32: bool = False) -> Trace:
+        """Run the stack on `device`, of `choose_device`.
+
+        Steps past a sequence's end are zero in what a layer passes on. Float32 factors of matrix products
+        are rounded to TF32 only if `allow_tf32`.
 
         Raises:
             CannotRunError: when the framework has no way to run this model.
@@ -60,17 +77,30 @@ class Backend(Protocol):
 
 
 def choose_device(wanted: str, offered: Sequence[str]) -> str:
-    """Return the device to use; "auto" is CUDA where it is offered.
+    """Return the device to use: "auto" is CUDA where it is offered, "cuda" is the first of its devices.
 
     Raises:
         DeviceError: when the wanted device is not offered.
     """
+    cuda = [device for device in offered if device.startswith("cuda")]
     if wanted == "auto":
-        return "cuda" if "cuda" in offered else "cpu"
-    if wanted not in offered:
-        message = f"it has no device {wanted!r} here; it offers {', '.join(offered)}"
-        raise DeviceError(message, message)
-    return wanted
+        return next(iter(cuda), "cpu")
+    if wanted == "cuda" and cuda:
+        return cuda[0]
+    if wanted in offered or ("cuda" in offered and _NUMBERED.fullmatch(wanted)):
+        return wanted
+    message = f"it has no device {printable(wanted)!r} here; it offers {', '.join(offered)}"
+    raise DeviceError(message, message)
+
+
+def cuda_devices(count: int) -> tuple[str, ...]:
+    """Return the names of this many CUDA devices."""
+    return tuple(f"cuda:{index}" for index in range(count))
+
+
+def precision(dtype: str, device: str, *, allow_tf32: bool) -> str:
+    """Return the precision of a run in words; TF32 is a matter of float32 on CUDA alone."""
+    return "float32, TF32 allowed" if allow_tf32 and dtype == "float32" and device != "cpu" else dtype
 
 
 def installed(package: str, *variants: str) -> str:

@@ -45,13 +45,15 @@ class Job:
         backend: its name.
         artifact: the stack.
         probe: the inputs.
-        device: "cpu", "cuda", or "auto": CUDA where the backend offers it.
+        device: "cpu", "cuda", "cuda:1" and so on, or "auto": CUDA where the backend offers it.
+        allow_tf32: whether float32 factors of matrix products may be rounded to TF32.
     """
 
     backend: str
     artifact: Artifact
     probe: Probe
     device: str = "cpu"
+    allow_tf32: bool = False
 
 
 @dataclass
@@ -132,7 +134,12 @@ def started(entry: BackendEntry, jobs: Sequence[Job]) -> Iterator[Child]:
             job.probe.save(folder / f"probe-{number}.npz")
             artifact = replace(job.artifact, path=str(Path(job.artifact.path).absolute()))
             requests.append(
-                {"artifact": asdict(artifact), "probe": f"probe-{number}.npz", "device": job.device}
+                {
+                    "artifact": asdict(artifact),
+                    "probe": f"probe-{number}.npz",
+                    "device": job.device,
+                    "allow_tf32": job.allow_tf32,
+                }
             )
         request = {"module": entry.module, "jobs": requests}
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")

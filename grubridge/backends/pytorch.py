@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from grubridge.errors import BackendError
 from grubridge.files.text import printable
-from grubridge.spec import Array, Direction, Gates
-from grubridge.traces import DirectionTrace, Place, Probe, Trace, previous_state
+from grubridge.spec import Array, Direction
+from grubridge.traces import DirectionTrace, Place, Probe, Trace
 
-from .base import Artifact, initial_state, installed
+from .base import Artifact, cuda_devices, initial_state, installed, precision
+from .pytorch_gates import traced
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.nn import GRU, Module
+    from torch.nn import GRU
 
 __all__ = ["NAME", "devices", "run", "run_tensors", "version"]
 
@@ -35,18 +36,18 @@ def version() -> str:
 
 
 def devices() -> tuple[str, ...]:
-    """Return "cpu", and "cuda" where torch has it."""
+    """Return "cpu" and torch's CUDA devices."""
     import torch
 
-    return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+    return ("cpu", *cuda_devices(torch.cuda.device_count()))
 
 
-def run(artifact: Artifact, probe: Probe, device: str) -> Trace:
+def run(artifact: Artifact, probe: Probe, device: str, *, allow_tf32: bool = False) -> Trace:
     """Load the state dict with torch's own loader and run its GRU; see `Backend.run`."""
     import torch
 
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = allow_tf32
+    torch.backends.cudnn.allow_tf32 = allow_tf32
     return run_tensors(artifact.address, _tensors(artifact), probe, device)
 
 
@@ -57,7 +58,7 @@ def run_tensors(address: Mapping[str, Any], tensors: dict[str, Tensor], probe: P
         address: its "cell", "input_size", "hidden_size", "num_layers", "bidirectional" and "bias".
         tensors: its parameters by the names that nn.GRU, or nn.GRUCell, gives them.
         probe: the inputs.
-        device: any of torch's.
+        device: any of torch's. TF32 is allowed on it as torch's settings have it.
     """
     import torch
 
@@ -66,7 +67,27 @@ def run_tensors(address: Mapping[str, Any], tensors: dict[str, Tensor], probe: P
     with torch.inference_mode():
         places, notes = run_it(address, tensors, inputs)
     dtype = str(inputs.dtype).removeprefix("torch.")
-    return Trace(NAME, version(), device, dtype, native=True, places=places, notes=tuple(notes))
+    return Trace(
+        NAME,
+        version(),
+        device,
+        dtype,
+        native=True,
+        places=places,
+        notes=tuple(dict.fromkeys(notes)),
+        kernel=_kernel(address, inputs),
+        precision=precision(dtype, device, allow_tf32=torch.backends.cudnn.allow_tf32),
+    )
+
+
+def _kernel(address: Mapping[str, Any], inputs: _Inputs) -> str:
+    """Return what computes, in a few words. torch leaves nn.GRU to cuDNN where `is_acceptable` says so."""
+    import torch
+
+    if address["cell"]:
+        return "nn.GRUCell, stepped through time"
+    on_cudnn = torch.backends.cudnn.is_acceptable(torch.empty(0, dtype=inputs.dtype, device=inputs.device))
+    return "nn.GRU, cuDNN" if on_cudnn else "nn.GRU"
 
 
 def _tensors(artifact: Artifact) -> dict[str, Tensor]:
@@ -118,6 +139,7 @@ def _run_layers(address: Mapping[str, Any], tensors: dict[str, Tensor], inputs: 
     whole_output, whole_final = _call(whole, x, torch.cat(starts), inputs.probe)
 
     places: dict[Place, DirectionTrace] = {}
+    notes: list[str] = []
     finals: list[Tensor] = []
     for k, start in enumerate(starts):
         end = re.compile(rf"_l{k}(?=_reverse$|$)")
@@ -126,12 +148,12 @@ def _run_layers(address: Mapping[str, Any], tensors: dict[str, Tensor], inputs: 
         output, final = _call(layer, x, start, inputs.probe)
         for way, hidden, h0 in zip(ways, output.chunk(len(ways), -1), start, strict=True):
             suffix = "_l0_reverse" if way == "backward" else "_l0"
-            places[k, way] = _traced(layer, suffix, way, (x, h0, hidden), inputs)
+            places[k, way], told = traced(layer, suffix, (x, h0, hidden), way, inputs.probe.lengths)
+            notes += told
         finals.append(final)
         x = output
     pairs = ((whole_output, x), (whole_final, torch.cat(finals)))
     largest = max(float((one - other).abs().max()) for one, other in pairs)
-    notes: list[str] = []
     if inputs.probe.lengths is not None:
         notes.append("steps past a sequence's end are zero (pack_padded_sequence)")
     if largest:
@@ -185,41 +207,5 @@ def _run_cell(address: Mapping[str, Any], tensors: dict[str, Tensor], inputs: _I
     for t in range(inputs.probe.steps):
         state = cell(x[:, t], state)
         states.append(state)
-    trace = _traced(cell, "", "forward", (x, start, torch.stack(states, 1)), inputs)
-    return {(0, "forward"): trace}, ["nn.GRUCell, stepped through time"]
-
-
-def _traced(
-    module: Module, suffix: str, way: Direction, run: tuple[Tensor, Tensor, Tensor], inputs: _Inputs
-) -> DirectionTrace:
-    """Return the trace of one direction; its gates are torch's, from its own states, all steps in one batch.
-
-    Args:
-        module: whose parameters they are.
-        suffix: of the parameters' names.
-        way: the direction.
-        run: x [B, T, I], h_0 [B, H] and the hidden states [B, T, H].
-        inputs: what the run was given.
-    """
-    from torch.nn.functional import linear
-
-    x, start, hidden = run
-    previous = inputs.tensor(previous_state(way, _array(hidden), _array(start), inputs.probe.lengths))
-    weight_ih, weight_hh = (getattr(module, f"weight_{part}{suffix}") for part in ("ih", "hh"))
-    bias_ih, bias_hh = (getattr(module, f"bias_{part}{suffix}", None) for part in ("ih", "hh"))
-    # torch stacks reset, update, candidate
-    reset_x, update_x, candidate_x = linear(x, weight_ih, bias_ih).chunk(3, -1)
-    reset_h, update_h, candidate_h = linear(previous, weight_hh, bias_hh).chunk(3, -1)
-    reset = (reset_x + reset_h).sigmoid()
-    update = (update_x + update_h).sigmoid()
-    candidate = (candidate_x + reset * candidate_h).tanh()
-    gates = Gates(_array(update), _array(reset), _array(candidate))
-    return DirectionTrace(_array(x), _array(start), _array(hidden), gates, "replayed")
-
-
-def _array(tensor: Tensor) -> Array:
-    """Return the tensor as numpy has it: bfloat16 as float32."""
-    import torch
-
-    array: Array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
-    return array
+    trace, notes = traced(cell, "", (x, start, torch.stack(states, 1)), "forward", inputs.probe.lengths)
+    return {(0, "forward"): trace}, ["nn.GRUCell, stepped through time", *notes]

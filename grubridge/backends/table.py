@@ -21,7 +21,7 @@ class BackendRow:
     Args:
         name: what --backend calls it.
         version: e.g. "torch 2.13.0"; "" when it is not installed.
-        devices: "cpu", and "cuda" where it can use one; empty when it does not start.
+        devices: "cpu" and the CUDA devices that it can use; empty when it does not start.
         formats: the formats whose files it opens with its own loader.
         problem: why it cannot be used, and what to do; "" when it can.
     """

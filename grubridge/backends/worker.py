@@ -1,8 +1,9 @@
 """The child process of one backend: `python -m grubridge.backends.worker FOLDER`, started by `launch`.
 
-The folder holds request.json {"module", "jobs": [{"artifact", "probe", "device"}]} and the probes. For job N
-the child writes N.npz, a trace, or N.json, an error; devices.json comes first and lists the devices. What a
-framework prints goes to the process's output, which `launch` keeps for the case that the process dies.
+The folder holds request.json {"module", "jobs": [{"artifact", "probe", "device", "allow_tf32"}]} and the
+probes. For job N the child writes N.npz, a trace, or N.json, an error; devices.json comes first and lists the
+devices. What a framework prints goes to the process's output, which `launch` keeps for the case that
+the process dies.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def _serve(backend: Backend, devices: tuple[str, ...], job: dict[str, Any], answ
     try:
         device = choose_device(job["device"], devices)
         probe = Probe.load(answer.parent / job["probe"])
-        trace = backend.run(Artifact(**job["artifact"]), probe, device)
+        trace = backend.run(Artifact(**job["artifact"]), probe, device, allow_tf32=job["allow_tf32"])
         unfinished = answer.with_name("unfinished.npz")
         replace(trace, seconds=time.perf_counter() - started).save(unfinished)
         unfinished.replace(answer.with_suffix(".npz"))
