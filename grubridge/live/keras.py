@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from grubridge.spec import Array, GRUSpec, Source, unsupported
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["from_layer", "to_cell", "to_layer"]
+__all__ = ["from_layer", "layer_entry", "spec_of", "to_cell", "to_layer"]
 
 _EXPECTED = "a built GRU, GRUCell, RNN of GRUCells, Bidirectional of them, or a Sequential of such layers"
 
@@ -36,7 +37,7 @@ def from_layer(layer: keras.Layer) -> GRUSpec:
         raise InvalidSpecError(f"expected {_EXPECTED}; received a {type(layer).__name__} of {package}")
     stages = [one for one in getattr(layer, "layers", [layer]) if type(one).__name__ != "InputLayer"]
     where = f"this {type(layer).__name__}"
-    entry = {"class_name": "Sequential", "config": {"layers": [_entry(stage) for stage in stages]}}
+    entry = {"class_name": "Sequential", "config": {"layers": [layer_entry(stage) for stage in stages]}}
     found = read_model(entry, where).layers
     if not found or len(found) != len(stages):
         raise InvalidSpecError(f"expected {_EXPECTED}; received a {type(layer).__name__}")
@@ -44,18 +45,31 @@ def from_layer(layer: keras.Layer) -> GRUSpec:
         raise InvalidSpecError(
             f"{where}: every layer but the last must return sequences, forwards, its halves concatenated"
         )
+    return spec_of(list(zip(stages, found, strict=True)), str(layer.name), where)
+
+
+def spec_of(chain: Sequence[tuple[keras.Layer, RecurrentLayer]], name: str, where: str) -> GRUSpec:
+    """Return the spec of layers that feed each other.
+
+    Args:
+        chain: built layers, each with what its configuration says.
+        name: of the stack.
+        where: what holds it, for messages.
+    """
+    package = type(chain[0][0]).__module__.partition(".")[0]
     version: str = sys.modules[package].__version__
-    weights = [_weights(stage, one) for stage, one in zip(stages, found, strict=True)]
+    weights = [_weights(layer, found) for layer, found in chain]
     layers = [
         made
-        for one, cells in zip(found, weights, strict=True)
-        for made in read_layers(one, cells, int(version.partition(".")[0]), where)
+        for (_, found), cells in zip(chain, weights, strict=True)
+        for made in read_layers(found, cells, int(version.partition(".")[0]), where)
     ]
-    source = Source("", "keras", str(layer.name), f"keras {version}")
-    return GRUSpec(tuple(layers), str(layer.name), layer_io(found[-1], where), source)
+    source = Source("", "keras", name, f"keras {version}")
+    return GRUSpec(tuple(layers), name, layer_io(chain[-1][1], where), source)
 
 
-def _entry(layer: keras.Layer) -> dict[str, Any]:
+def layer_entry(layer: keras.Layer) -> dict[str, Any]:
+    """Return a layer's entry in the configuration of a model; a cell's as that of an RNN around it."""
     config = layer.get_config()
     entry = {"module": type(layer).__module__, "class_name": type(layer).__name__, "config": config}
     if entry["class_name"] in ("GRUCell", "StackedRNNCells"):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grubridge.errors import StackSelectionError
-from grubridge.files.text import nearest, printable
-from grubridge.formats.base import WriteOptions
+from grubridge.formats.base import StackEntry, WriteOptions
+
+from .running import choose
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from grubridge.spec import GRUSpec
 
-__all__ = ["from_model", "to_model"]
+__all__ = ["find_stack", "from_model", "to_model"]
 
 
 def from_model(model: ModelProto, stack: str | None = None) -> GRUSpec:
@@ -27,20 +27,17 @@ def from_model(model: ModelProto, stack: str | None = None) -> GRUSpec:
         StackSelectionError: when there is none, or several and none was chosen.
         FileFormatError: when the model is damaged, or its weights are not constant.
     """
+    return find_stack(model, stack).read()
+
+
+def find_stack(model: ModelProto, stack: str | None = None) -> StackEntry:
+    """Return where a model's GRU is; arguments and errors are those of `from_model`."""
     from grubridge.formats.onnx.contents import contents_of
     from grubridge.formats.onnx.tensors import Tensors
 
-    stacks = contents_of(model, Tensors(), "").stacks
-    known = {entry.name: entry for one in stacks for entry in (one, *one.members)}
-    if stack is None and len(stacks) == 1:
-        return stacks[0].read()
-    if stack not in known:
-        listed = ", ".join(map(printable, known)) or "no GRU"
-        wanted = "no stack was chosen" if stack is None else f"no GRU is called '{printable(stack)}'"
-        raise StackSelectionError(
-            f"ONNX model: {wanted};{nearest(stack or '', known)} it holds {listed}", list(known)
-        )
-    return known[stack].read()
+    stacks = {entry.name: entry for entry in contents_of(model, Tensors(), "").stacks}
+    members = {entry.name: entry for one in stacks.values() for entry in one.members}
+    return choose(stacks, members, stack, "ONNX model")
 
 
 def to_model(spec: GRUSpec, options: WriteOptions | None = None) -> ModelProto:

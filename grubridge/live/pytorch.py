@@ -17,7 +17,7 @@ from grubridge.spec import Array, Fused, GRUSpec, Source, StackIO, has_biases, n
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["from_module", "to_cell", "to_module"]
+__all__ = ["from_module", "parameter_names", "to_cell", "to_module"]
 
 _TARGET = "PyTorch"
 
@@ -35,14 +35,14 @@ def from_module(module: torch.nn.GRU | torch.nn.GRUCell) -> GRUSpec:
     kind = type(module).__name__
     if not isinstance(module, (torch.nn.GRU, torch.nn.GRUCell)):
         raise InvalidSpecError(f"expected a torch.nn.GRU or torch.nn.GRUCell; received {kind}")
-    tensors = {name: _stored(getattr(module, name)) for name in _names(module)}
+    tensors = {name: _stored(getattr(module, name)) for name in parameter_names(module)}
     (layer,) = recurrent_layers(tensors)
     io = StackIO(time_major=isinstance(module, torch.nn.GRU) and not module.batch_first)
     source = Source("", "pytorch", "gru", f"torch {torch.__version__}")
     return GRUSpec(layer.read(f"this {kind}"), io=io, source=source)
 
 
-def _names(module: torch.nn.GRU | torch.nn.GRUCell) -> list[str]:
+def parameter_names(module: torch.nn.GRU | torch.nn.GRUCell) -> list[str]:
     """Return the names of a module's weights; state_dict() has others in the place of parametrized ones."""
     import torch
 

@@ -51,8 +51,8 @@ def _two() -> ModelProto:
 def test_one_of_several_is_chosen_by_name() -> None:
     assert from_model(_two(), "other").name == "other"
     for name, message in (
-        (None, "ONNX model: no stack was chosen; it holds gru, other"),
-        ("othre", "ONNX model: no GRU is called 'othre'; Did you mean 'other'? it holds gru, other"),
+        (None, "ONNX model: it holds 2 GRUs: gru, other; choose one with stack=NAME"),
+        ("othre", "ONNX model: no GRU is called 'othre'. Did you mean 'other'? It holds: gru, other"),
     ):
         with pytest.raises(StackSelectionError) as caught:
             from_model(_two(), name)
@@ -68,7 +68,7 @@ def test_a_layer_of_a_chain_can_be_chosen() -> None:
 
 
 def test_a_model_without_a_gru() -> None:
-    with pytest.raises(StackSelectionError, match=r"^ONNX model: no stack was chosen; it holds no GRU$"):
+    with pytest.raises(StackSelectionError, match="^ONNX model: it holds no GRU that grubridge knows$"):
         from_model(ModelProto())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from grubridge.backends.base import Artifact
 from .rebuild import cell_config, keras_major
 from .safety import unlisted_class
 
-__all__ = ["by_direction", "open_natively", "packages_to_try", "reason_against"]
+__all__ = ["by_direction", "find_layer", "open_natively", "packages_to_try", "reason_against"]
 
 
 def packages_to_try(artifact: Artifact, engine: str) -> list[str]:
@@ -61,7 +61,9 @@ def open_natively(artifact: Artifact, package: Any) -> list[list[Any]]:  # noqa:
     is_zip = zipfile.is_zipfile(artifact.path)
     with _named(Path(artifact.path), (".keras",) if is_zip else (".h5", ".hdf5")) as path:
         model = package.models.load_model(str(path), compile=False, safe_mode=True)
-    return [by_direction(_find(model, layer["path"]), layer["cell"]) for layer in artifact.address["layers"]]
+    return [
+        by_direction(find_layer(model, layer["path"]), layer["cell"]) for layer in artifact.address["layers"]
+    ]
 
 
 def by_direction(layer: Any, cell: int | None = None) -> list[Any]:  # noqa: ANN401 - untyped library
@@ -91,7 +93,8 @@ def _named(path: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
         yield link
 
 
-def _find(model: Any, path: list[str]) -> Any:  # noqa: ANN401 - untyped library
+def find_layer(model: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - untyped library
+    """Return the layer that is reached by these names, one for each level of nested models."""
     found = model
     for name in path:
         found = found.layer if type(found).__name__ == "TimeDistributed" else found.get_layer(name)

@@ -1,0 +1,118 @@
+"""Keras GRU layers in memory, or in a model in memory, run in this process by copies of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from grubridge.backends.base import installed
+from grubridge.backends.keras import backend
+from grubridge.backends.keras.native import by_direction, find_layer
+from grubridge.formats.keras.config import RecurrentLayer
+from grubridge.formats.keras.model import Model, read_model
+from grubridge.traces import Probe, Trace
+
+from .keras import layer_entry, spec_of
+from .running import LiveGRU, check_device, choose
+
+__all__ = ["find_gru"]
+
+_Chain = Sequence[tuple[Any, RecurrentLayer]]
+"""Layers that feed each other, each with what its configuration says."""
+
+
+def find_gru(model: Any, stack: str | None = None) -> LiveGRU:  # noqa: ANN401 - untyped library
+    """Return the only GRU of a layer or model, or the one called `stack`.
+
+    Layers that feed only each other are one stack, "first:last", as they are in a file of the model.
+    """
+    where = f"this {type(model).__name__}"
+    stacks = {_name(chain): chain for chain in _chains(model, "", where)}
+    members = {_name([one]): [one] for chain in stacks.values() for one in chain}
+    chain = choose(stacks, members, stack, where)
+    spec = spec_of(chain, _name(chain), where)
+    return LiveGRU(_name(chain), spec, backend.NAME, lambda probe, device: _run(chain, probe, device))
+
+
+def _name(chain: _Chain) -> str:
+    return ":".join(dict.fromkeys((chain[0][1].name, chain[-1][1].name)))
+
+
+def _chains(model: Any, prefix: str, where: str) -> Iterator[_Chain]:  # noqa: ANN401 - untyped library
+    """Yield every GRU in a model; what a model of the user's own class holds is listed in its `layers`."""
+    found = _found(model, where)
+    layers = [
+        (
+            find_layer(model, one.path) if hasattr(model, "layers") else model,
+            replace(one, name=prefix + one.name),
+        )
+        for one in found.layers
+    ]
+    chained = {index for chain in found.chains for index in chain}
+    alone = [(index,) for index in range(len(layers)) if index not in chained]
+    for chain in sorted([*found.chains, *alone]):
+        yield [layers[index] for index in chain]
+    if not found.layers:
+        for part in getattr(model, "layers", ()):
+            yield from _chains(part, f"{prefix}{part.name}/" if hasattr(part, "layers") else prefix, where)
+
+
+def _found(model: Any, where: str) -> Model:  # noqa: ANN401 - untyped library
+    """Return what the configuration of a model, or of a single layer, says."""
+    if hasattr(model, "layers"):
+        config = json.loads(json.dumps(model.get_config(), default=str))
+        return read_model({"class_name": type(model).__name__, "config": config}, where)
+    return read_model({"class_name": "Sequential", "config": {"layers": [layer_entry(model)]}}, where)
+
+
+def _run(chain: _Chain, probe: Probe, wanted: str) -> Trace:
+    import keras
+
+    package = _package(chain[0][0])
+    engine = keras.config.backend() if package == "keras" else "tensorflow"
+    device = _device(chain[0][0])
+    check_device(wanted, device)
+    with _dice_untouched(), keras.device("cpu") if device == "cpu" else nullcontext():
+        layers = [
+            by_direction(_layer(layer), cell)
+            for layer, found in chain
+            for cell in (range(len(found.cells)) if found.stacked else [None])
+        ]
+        places = backend.run_layers(layers, probe)
+        dtype = layers[0][0].compute_dtype
+    version = f"{installed(package)} ({installed(engine)})"
+    return Trace(backend.NAME, version, device, dtype, native=True, places=places)
+
+
+def _package(layer: Any) -> str:  # noqa: ANN401 - untyped library
+    return type(layer).__module__.partition(".")[0]
+
+
+def _layer(layer: Any) -> Any:  # noqa: ANN401 - untyped library
+    """Return the layer itself; for a cell, a layer around it."""
+    if hasattr(layer, "cell") or hasattr(layer, "forward_layer"):
+        return layer
+    return sys.modules[_package(layer)].layers.RNN(layer)
+
+
+def _device(layer: Any) -> str:  # noqa: ANN401 - untyped library
+    """Return "cuda" when the weights are on a GPU, else "cpu"."""
+    weight = layer.weights[0]
+    value = weight if hasattr(weight, "device") else weight.value
+    place = str(getattr(value, "device", "")).lower()
+    return "cuda" if "gpu" in place or "cuda" in place else "cpu"
+
+
+@contextmanager
+def _dice_untouched() -> Iterator[None]:
+    """Give Python's random numbers back as they were: a new layer draws a seed of its own from them."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -1,0 +1,43 @@
+"""nn.GRU and nn.GRUCell in memory, or in a module in memory, run where they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from grubridge.backends import pytorch
+from grubridge.traces import Probe, Trace
+
+from .pytorch import from_module, parameter_names
+from .running import LiveGRU, check_device, choose
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["find_gru"]
+
+
+def find_gru(module: torch.nn.Module, stack: str | None = None) -> LiveGRU:
+    """Return the only GRU of a module, or the one called `stack`, as `named_modules` calls it."""
+    import torch
+
+    kinds = (torch.nn.GRU, torch.nn.GRUCell)
+    parts = [("gru", module)] if isinstance(module, kinds) else module.named_modules()
+    found = {name: (name, part) for name, part in parts if isinstance(part, kinds)}
+    name, gru = choose(found, {}, stack, f"this {type(module).__name__}")
+    return LiveGRU(name, from_module(gru), pytorch.NAME, lambda probe, device: _run(gru, probe, device))
+
+
+def _run(gru: torch.nn.GRU | torch.nn.GRUCell, probe: Probe, device: str) -> Trace:
+    """Run new modules that are given the weights of `gru`, which is thus not touched."""
+    import torch
+
+    tensors = {name: getattr(gru, name).detach() for name in parameter_names(gru)}
+    address: dict[str, Any] = {
+        name: getattr(gru, name, None)
+        for name in ("input_size", "hidden_size", "num_layers", "bidirectional", "bias")
+    }
+    address["cell"] = isinstance(gru, torch.nn.GRUCell)
+    own = str(next(iter(tensors.values())).device)
+    check_device(device, own)
+    with torch.random.fork_rng(devices=[]):  # a new module draws its first weights
+        return pytorch.run_tensors(address, tensors, probe, own)

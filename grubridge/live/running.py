@@ -1,0 +1,99 @@
+"""A GRU inside a model in memory, found and ready to be run by the framework that the model belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TypeVar
+
+from grubridge.errors import DeviceError, InvalidSpecError, StackSelectionError
+from grubridge.files.text import nearest, printable
+from grubridge.spec import GRUSpec
+from grubridge.traces import Probe, Trace
+
+__all__ = ["LiveGRU", "check_device", "choose", "find_gru"]
+
+_T = TypeVar("_T")
+
+_FRAMEWORKS = {"keras": "keras_run", "onnx": "onnx_run", "tf_keras": "keras_run", "torch": "pytorch_run"}
+"""Package of a model's class -> the module beside this one that runs such models."""
+
+
+@dataclass(frozen=True)
+class LiveGRU:
+    """A GRU of a model in memory.
+
+    Args:
+        name: what the model calls it.
+        spec: what it computes.
+        backend: the name of the runtime that it belongs to.
+        run: run it in this process, on a probe and a device ("auto" is where it is). The model keeps its
+            weights, mode, device and hooks, and no random number is drawn from the user's generators.
+    """
+
+    name: str
+    spec: GRUSpec
+    backend: str
+    run: Callable[[Probe, str], Trace]
+
+
+def find_gru(model: object, stack: str | None = None) -> LiveGRU:
+    """Return the GRU of a model in memory, which a framework made and so has imported.
+
+    Args:
+        model: torch.nn.GRU, nn.GRUCell or a module with them in it; a Keras GRU, GRUCell, RNN of them,
+            Bidirectional or a model with them in it; an ONNX ModelProto, its external data loaded.
+        stack: which GRU; None when there is one.
+
+    Raises:
+        InvalidSpecError: when `model` is nothing of this kind.
+        StackSelectionError: when there is no GRU, or several and none was chosen.
+    """
+    packages = [cls.__module__.partition(".")[0] for cls in type(model).__mro__]
+    home = next((_FRAMEWORKS[package] for package in packages if package in _FRAMEWORKS), None)
+    if home is None:
+        raise InvalidSpecError(
+            "expected the path of a model file, a torch module, a Keras layer or model, or an ONNX "
+            f"ModelProto; received a {type(model).__name__} of {packages[0]}"
+        )
+    found: LiveGRU = import_module(f"{__package__}.{home}").find_gru(model, stack)
+    return found
+
+
+def choose(stacks: Mapping[str, _T], members: Mapping[str, _T], stack: str | None, where: str) -> _T:
+    """Return the stack of that name, or the only one.
+
+    Args:
+        stacks: every GRU by its name, chains of layers as one.
+        members: the layers of chains, which can be chosen by name as well.
+        stack: the name that was asked for, or None.
+        where: what holds them, for messages.
+
+    Raises:
+        StackSelectionError: when there is none, or several and no name.
+    """
+    known = {**stacks, **members}
+    if stack is None and len(stacks) == 1:
+        return next(iter(stacks.values()))
+    if stack is not None and stack in known:
+        return known[stack]
+    listed = ", ".join(map(printable, known))
+    if not known:
+        problem = "it holds no GRU that grubridge knows"
+    elif stack is None:
+        problem = f"it holds {len(stacks)} GRUs: {listed}; choose one with stack=NAME"
+    else:
+        problem = f"no GRU is called {printable(stack)!r}.{nearest(stack, known)} It holds: {listed}"
+    raise StackSelectionError(f"{where}: {problem}", list(known))
+
+
+def check_device(wanted: str, own: str) -> None:
+    """Refuse to run a model elsewhere than where it is.
+
+    Raises:
+        DeviceError: when another device is wanted.
+    """
+    if wanted not in ("auto", own):
+        reason = f"the model in memory is on {own} and runs there"
+        raise DeviceError(f"{reason}; received device {wanted!r}: move the model, or leave it out", reason)
