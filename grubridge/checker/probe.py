@@ -14,10 +14,14 @@ from grubridge.files.opening import check_budget, check_openable, shown
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place, Probe
 
-__all__ = ["probe_from_arrays", "probe_from_file", "random_probe"]
+__all__ = ["designed_probe", "probe_from_arrays", "probe_from_file", "random_probe"]
 
 _LARGEST = 1 << 30  # bytes of one array
 _TINIEST = 2.0**-9  # smaller inputs are made zero: what is left is exact in float16 and bfloat16 at once
+_ROWS = 2048  # of a designed probe: single steps that have nothing to do with each other
+_FEWEST_ROWS = 256
+_ELEMENTS = 1 << 22  # of one array of a designed probe, which has fewer rows where a model is very wide
+_LEARNED_STEPS = 8
 
 
 def random_probe(
@@ -66,6 +70,50 @@ def random_probe(
         None if (chosen == steps).all() and chosen.shape == (batch,) else chosen,
         f"random, seed {seed}",
     )
+
+
+def designed_probe(specs: Sequence[GRUSpec], seed: int) -> Probe:
+    """Return the inputs that show most of every single weight: 2048 independent rows of one step each.
+
+    Inputs are normal, of a size at which the first layer's products with them are of order one; every state
+    is uniform on (-1, 1). Models with a learned initial state are given sequences of 8 steps instead,
+    over which their states come to vary. Rows are fewer above a width of 2048: 2^22 numbers are one array.
+
+    Args:
+        specs: what will run, of one shape; the inputs are exact in the dtypes of all of them.
+        seed: of the random numbers.
+    """
+    first = specs[0]
+    widest = max(max(layer.input_size, layer.output_size) for layer in first.layers)
+    rows = min(_ROWS, max(_FEWEST_ROWS, _ELEMENTS // widest))
+    learned = any(_learned(specs, (index, name)) for index, name, _ in first.directions())
+    steps = _LEARNED_STEPS if learned else 1
+    batch = rows // steps
+    rng = np.random.default_rng(seed)
+    x = _input_scale(first) * rng.standard_normal((batch, steps, first.input_size))
+    states = {
+        (index, name): rng.uniform(-1, 1, (batch, direction.hidden_size))
+        for index, name, direction in first.directions()
+        if not _learned(specs, (index, name))
+    }
+    return Probe(
+        _exact_in_all(x, specs),
+        {place: _exact_in_all(state, specs) for place, state in states.items()},
+        origin=f"designed, seed {seed}",
+    )
+
+
+def _input_scale(spec: GRUSpec) -> float:
+    """The power of two, 1/16 to 16, that brings the first layer's W x to about 1 for normal x."""
+    lengths = [
+        np.linalg.norm(weight.astype(np.float64), axis=1)
+        for _, direction in spec.layers[0].directions()
+        for _, weight in direction.input_weight.items()
+    ]
+    typical = float(np.median(np.concatenate(lengths)))
+    if not np.isfinite(typical) or typical == 0:
+        return 1.0
+    return float(2.0 ** np.clip(-np.round(np.log2(typical)), -4, 4))
 
 
 def probe_from_file(path: Path, specs: Sequence[GRUSpec]) -> Probe:
