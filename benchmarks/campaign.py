@@ -6,15 +6,10 @@ seeds the random numbers; what was measured is kept, so that a second call goes 
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -25,24 +20,27 @@ import numpy as np
 from benchmarks.grus import Setting, make_probe, make_spec
 from benchmarks.journal import Journal
 from benchmarks.runtimes import run_natively
+from benchmarks.slices import answer, measured
 from grubridge.backends.registry import BACKENDS, available
 from grubridge.checker.compare import compare
+from grubridge.checker.probe import designed_probe
 from grubridge.checker.result import Comparison, Side
+from grubridge.checker.sensitivity import sense
 from grubridge.checker.verdict import Verdict
 from grubridge.errors import CannotRunError, UnsupportedFeatureError
+from grubridge.reference.arithmetic import arithmetic_of
+from grubridge.spec import GRUSpec
 from grubridge.traces import Probe, Trace, valid_steps
 
 __all__ = ["HEADER", "rows"]
 
 HEADER = (
     f"{'runtime':12} {'dtype':9} {'runs':>6} {'hidden':>9} {'gates':>9} {'largest':>8} {'median':>7} "
-    f"{'certainty':>9} {'alarms':>6}"
+    f"{'certainty':>9} {'filter':>7} {'alarms':>6}"
 )
 
-_ROOT = Path(__file__).resolve().parents[1]
 _SEED = 3
-_SLICE = 24
-"""Configurations of one process: frameworks keep what they compiled, so processes must end."""
+_SLICE = 24  # configurations of one process
 
 _LARGEST_RUN = 4_000_000
 _LARGEST_WORK = 4e9
@@ -63,8 +61,9 @@ class Row:
 
     @property
     def alarms(self) -> int:
-        """Runs with an error above its bound."""
-        return sum(max(record["headroom"], record["gate_headroom"]) > 1 for record in self.records)
+        """Runs with an error above its bound, or a weight that seems wrong."""
+        kinds = ("headroom", "gate_headroom", "score")
+        return sum(any(record[kind] > 1 for kind in kinds) for record in self.records)
 
     @property
     def holds(self) -> bool:
@@ -80,7 +79,7 @@ class Row:
         return (
             f"{self.name[0]:12} {self.name[1]:9} {len(self.records):6} {hidden:9.2e} {gates:9.2e} "
             f"{max(largest('headroom'), largest('gate_headroom')):8.4f} {median:7.3f} "
-            f"{largest('certainty'):9.4f} {self.alarms:6}"
+            f"{largest('certainty'):9.4f} {largest('score'):7.3f} {self.alarms:6}"
         )
 
 
@@ -107,29 +106,13 @@ def _extend(journal: Journal, elements: float, processes: int) -> None:
     done = {record["number"] for record in journal.records}
     numbers = (number for number in count() if number not in done)
     started = time.monotonic()
-    with ThreadPoolExecutor(processes) as pool:
-        while compared < elements:
-            slices = [[next(numbers) for _ in range(_SLICE)] for _ in range(processes)]
-            for finished in as_completed([pool.submit(_child, own) for own in slices]):
-                records = finished.result()
-                journal.add(records)
-                compared += sum(run["hidden"] for record in records for run in record["runs"])
-            seconds = time.monotonic() - started
-            print(f"{compared:.3e} hidden states after {seconds:.0f} s", file=sys.stderr, flush=True)
-
-
-def _child(numbers: Sequence[int]) -> list[dict[str, Any]]:
-    """Measure configurations in a process of their own."""
-    environment = {
-        "OMP_NUM_THREADS": "1",
-        "TF_NUM_INTRAOP_THREADS": "1",
-        "TF_NUM_INTEROP_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        **os.environ,
-    }
-    command = [sys.executable, "-m", "benchmarks.campaign", *map(str, numbers)]
-    done = subprocess.run(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+    while compared < elements:
+        slices = [[next(numbers) for _ in range(_SLICE)] for _ in range(processes)]
+        for records in measured(__name__, slices):
+            journal.add(records)
+            compared += sum(run["hidden"] for record in records for run in record["runs"])
+        seconds = time.monotonic() - started
+        print(f"{compared:.3e} hidden states after {seconds:.0f} s", file=sys.stderr, flush=True)
 
 
 def _measure(number: int) -> dict[str, Any]:
@@ -147,11 +130,11 @@ def _measure(number: int) -> dict[str, Any]:
         except (UnsupportedFeatureError, CannotRunError) as error:
             left_out[backend] = str(error)
             continue
-        sides = Side("model", backend), Side("model", None)
-        found = compare(read, trace, probe, "read", sides)
-        seconds = time.perf_counter() - started
-        runs.append({"backend": backend, **_summary(found, trace, probe), "seconds": round(seconds, 2)})
-    return {"number": number, "setting": asdict(setting), "runs": runs, "left_out": left_out}
+        found = compare(read, trace, probe, "read", (Side("model", backend), Side("model", None)))
+        summary = {**_summary(found, trace, probe), "score": _score(read, backend, number)}
+        seconds = round(time.perf_counter() - started, 2)
+        runs.append({"backend": backend, **summary, "seconds": seconds})
+    return {"setting": asdict(setting), "runs": runs, "left_out": left_out}
 
 
 def _summary(found: Sequence[Comparison], trace: Trace, probe: Probe) -> dict[str, Any]:
@@ -177,6 +160,14 @@ def _summary(found: Sequence[Comparison], trace: Trace, probe: Probe) -> dict[st
         "certainty": largest(judged, "certainty"),
         "inconclusive": sorted({one.reason for one in found if one.verdict is Verdict.INCONCLUSIVE}),
     }
+
+
+def _score(spec: GRUSpec, backend: str, seed: int) -> float:
+    """The largest score of a weight that is right, on the inputs that show wrong ones."""
+    probe = designed_probe([spec], seed)
+    _, trace = run_natively(spec, backend, probe)
+    seen = sense(spec, trace, probe, arithmetic_of(trace.backend, trace.dtype, trace.device))
+    return max(place.score for place in seen.places)
 
 
 def _draw(rng: np.random.Generator) -> Setting:
@@ -212,12 +203,5 @@ def _draw(rng: np.random.Generator) -> Setting:
 _SIZES = [0.05, 0.05, 0.1, 0.15, 0.25, 0.15, 0.1, 0.1, 0.05]
 
 
-def main(numbers: Sequence[str]) -> None:
-    """Print the results of these configurations as JSON lines."""
-    warnings.simplefilter("ignore")
-    for number in numbers:
-        print(json.dumps(_measure(int(number))), flush=True)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    answer(_measure)

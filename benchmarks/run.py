@@ -14,7 +14,7 @@ from typing import Protocol
 _ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(_ROOT))
 
-from benchmarks import campaign, large, startup, table  # noqa: E402 - found through the line above
+from benchmarks import campaign, detection, large, startup, table  # noqa: E402 - found through the line above
 
 
 class _Row(Protocol):
@@ -31,6 +31,7 @@ def _parts(options: argparse.Namespace) -> dict[str, _Part]:
         "startup": (table.HEADER, startup.rows),
         "large": (table.HEADER, large.rows),
         "campaign": (campaign.HEADER, lambda: campaign.rows(folder, options.elements, processes)),
+        "detection": (detection.HEADER, lambda: detection.rows(folder, options.cases, processes)),
     }
 
 
@@ -40,6 +41,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("part", nargs="*", help="which to run; without one, all (hours)")
     parser.add_argument("--results", type=Path, default=_ROOT / "build" / "benchmarks", help="folder")
     parser.add_argument("--elements", type=float, default=3e8, help="hidden states of the campaign")
+    parser.add_argument("--cases", type=int, default=100, help="random GRUs for every fault to detect")
     parser.add_argument("--processes", type=int, default=2, help="side by side, of the long ones")
     options = parser.parse_args(arguments)
     parts = _parts(options)
