@@ -1,4 +1,4 @@
-"""The gates of nn.GRU and nn.GRUCell: observed in the module's own kernel, or replayed by torch's operators."""
+"""The gates of nn.GRU and nn.GRUCell: observed in the module's kernel, or replayed by torch's operators."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def _kernel(module: Module, like: Tensor) -> Kernel:
         made = torch.nn.GRUCell(*sizes, **how) if is_cell else torch.nn.GRU(*sizes, batch_first=True, **how)
         end = "" if is_cell else "_l0"
         given = {name: getattr(direction, part) for name, part in _PARTS.items()}
-        fused = {name: fuse(gates, _ORDER, 0).to_array() for name, gates in given.items() if gates is not None}
+        fused = {
+            name: fuse(gates, _ORDER, 0).to_array() for name, gates in given.items() if gates is not None
+        }
         made.load_state_dict({name + end: _like(like, array) for name, array in fused.items()}, assign=True)
         made = made.to(like.device).eval()
 
@@ -99,5 +101,7 @@ def array_of(tensor: Tensor) -> Array:
     """Return the tensor as numpy has it: bfloat16 as float32."""
     import torch
 
-    array: Array = (tensor.detach().float() if tensor.dtype == torch.bfloat16 else tensor.detach()).cpu().numpy()
+    array: Array = (
+        (tensor.detach().float() if tensor.dtype == torch.bfloat16 else tensor.detach()).cpu().numpy()
+    )
     return array

@@ -158,7 +158,10 @@ def wider(direction: GRUDirection, plan: TapPlan, part: slice) -> GRUDirection:
             made[gate][(to, *(slice(0, length) for length in array.shape[1:]))] = array[source]
         return made
 
-    weights, recurrent = widened(direction.input_weight, inputs + 1), widened(direction.recurrent_weight, whole)
+    weights, recurrent = (
+        widened(direction.input_weight, inputs + 1),
+        widened(direction.recurrent_weight, whole),
+    )
     weights.candidate[z, inputs] = plan.rest_argument
     weights.update[n, inputs] = weights.update[r, inputs] = plan.off_argument
     weights.candidate[r, inputs] = plan.offset

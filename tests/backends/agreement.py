@@ -6,7 +6,7 @@ import numpy as np
 
 from grubridge.reference import cell, one_step, run
 from grubridge.spec import Array, GRUSpec
-from grubridge.traces import Place, Probe, Trace, previous_state, valid_steps
+from grubridge.traces import GateSource, Place, Probe, Trace, previous_state, valid_steps
 
 __all__ = ["assert_agrees", "make_probe"]
 
@@ -30,7 +30,9 @@ def make_probe(spec: GRUSpec, *, states: bool = True, lengths: Sequence[int] | N
     return Probe(x, given, None if lengths is None else np.array(lengths))
 
 
-def assert_agrees(trace: Trace, spec: GRUSpec, probe: Probe, dtype: str | None = None) -> None:
+def assert_agrees(
+    trace: Trace, spec: GRUSpec, probe: Probe, dtype: str | None = None, gate_source: GateSource = "observed"
+) -> None:
     """Compare a trace with the equations: the states whole, and gates and states step by step.
 
     Step by step means from the runtime's own previous state and input, so that rounding does not pile up.
@@ -43,7 +45,7 @@ def assert_agrees(trace: Trace, spec: GRUSpec, probe: Probe, dtype: str | None =
     for (k, way), made in trace.places.items():
         ideal = expected.places[k, way]
         assert made.gates is not None
-        assert made.gate_source == "replayed"
+        assert made.gate_source == gate_source
         np.testing.assert_allclose(made.initial_state, ideal.initial_state, rtol=0, atol=tolerance)
         np.testing.assert_allclose(made.x[valid], ideal.x[valid], rtol=0, atol=4 * tolerance)
         np.testing.assert_allclose(made.hidden[valid], ideal.hidden[valid], rtol=0, atol=4 * tolerance)

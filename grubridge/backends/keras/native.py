@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 from grubridge.backends.base import Artifact
 
+from .half import Half
 from .rebuild import cell_config, keras_major
 from .safety import unlisted_class
 
@@ -51,8 +53,8 @@ def _has_hard_sigmoid(artifact: Artifact) -> bool:
     return any(config.get(kind) == "hard_sigmoid" for _, config in _cells(artifact) for kind in kinds)
 
 
-def open_natively(artifact: Artifact, package: Any) -> list[list[Any]]:  # noqa: ANN401 - a module
-    """Return, for every layer of the stack, a layer per direction that returns every step and its state.
+def open_natively(artifact: Artifact, package: Any) -> list[list[Half]]:  # noqa: ANN401 - a module
+    """Return, for every layer of the stack, its directions.
 
     Args:
         artifact: the stack.
@@ -66,7 +68,7 @@ def open_natively(artifact: Artifact, package: Any) -> list[list[Any]]:  # noqa:
     ]
 
 
-def by_direction(layer: Any, cell: int | None = None) -> list[Any]:  # noqa: ANN401 - untyped library
+def by_direction(layer: Any, cell: int | None = None) -> list[Half]:  # noqa: ANN401 - untyped library
     """Return copies of a layer's halves, or of the layer itself, that return every step and their state.
 
     Args:
@@ -117,7 +119,7 @@ def _zero_initializers(config: Any) -> Any:  # noqa: ANN401 - JSON values
     }
 
 
-def _stepwise(layer: Any, cell: int | None) -> Any:  # noqa: ANN401 - untyped library
+def _stepwise(layer: Any, cell: int | None) -> Half:  # noqa: ANN401 - untyped library
     """Return a layer made of the given one's own configuration and weights that returns every step.
 
     Args:
@@ -131,7 +133,18 @@ def _stepwise(layer: Any, cell: int | None) -> Any:  # noqa: ANN401 - untyped li
     if cell is not None:
         config["cell"] = config["cell"]["config"]["cells"][cell]
         weights = layer.cell.cells[cell].get_weights()
-    copy = type(layer).from_config(_zero_initializers(config))
-    copy.build((None, None, weights[0].shape[0]))
-    copy.set_weights(weights)
-    return copy
+    if "cell" in config:
+        config["cell"].pop("build_config", None)  # it would build the cell for the inputs that it had
+    config = _zero_initializers(config)
+
+    def sized(units: int, inputs: int) -> Any:  # noqa: ANN401 - untyped library
+        own = copy.deepcopy(config)
+        (own["cell"]["config"] if "cell" in own else own)["units"] = units
+        made = type(layer).from_config(own)
+        made.build((None, None, inputs))
+        return made
+
+    inputs, units = weights[0].shape[0], weights[1].shape[0]
+    stepwise = sized(units, inputs)
+    stepwise.set_weights(weights)
+    return Half(stepwise, sized)

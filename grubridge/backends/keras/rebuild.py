@@ -19,6 +19,8 @@ from grubridge.errors import CannotRunError
 from grubridge.files.text import printable
 from grubridge.spec import Array, numpy_dtype
 
+from .half import Half
+
 __all__ = ["cell_config", "keras_major", "rebuild"]
 
 Config = Mapping[str, Any]
@@ -47,8 +49,8 @@ def cell_config(layer: Config, direction: str) -> tuple[str, Config]:
     return entry["class_name"], entry["config"]
 
 
-def rebuild(artifact: Artifact) -> list[list[Any]]:
-    """Return, for every layer of the stack, a Keras 3 GRU per direction that returns every step and state.
+def rebuild(artifact: Artifact) -> list[list[Half]]:
+    """Return, for every layer of the stack, a Keras 3 GRU per direction.
 
     Raises:
         CannotRunError: when an activation is none that Keras 3 has.
@@ -105,29 +107,34 @@ def _weights(stored: Sequence[Array]) -> list[Array]:
     return [np.concatenate(kernels, 1), np.concatenate(recurrents, 1), biases[0].reshape(2, 3 * size)]
 
 
-def _gru(config: Config, weights: list[Array], direction: str, major: int) -> Any:  # noqa: ANN401 - a layer
+def _gru(config: Config, weights: list[Array], direction: str, major: int) -> Half:
     from keras import layers
 
     kernel, recurrent, *biases = weights
     gate = config.get("recurrent_activation", config.get("inner_activation", "sigmoid"))
-    gru = layers.GRU(
-        recurrent.shape[0],
-        activation=_function(config.get("activation", "tanh"), major),
-        recurrent_activation=_function(gate, major),
-        use_bias=bool(biases),
+    settings = {
+        "activation": _function(config.get("activation", "tanh"), major),
+        "recurrent_activation": _function(gate, major),
+        "use_bias": bool(biases),
         # the bias shows it: files of Keras 2.1.4 and before do not say it, and mean False
-        reset_after=biases[0].ndim == 2 if biases else config.get("reset_after", False),
-        go_backwards=direction == "backward",
-        return_sequences=True,
-        return_state=True,
+        "reset_after": biases[0].ndim == 2 if biases else config.get("reset_after", False),
+        "go_backwards": direction == "backward",
+        "return_sequences": True,
+        "return_state": True,
         # the weights follow, and the default for the recurrent kernel is slow and of few dtypes
-        kernel_initializer="zeros",
-        recurrent_initializer="zeros",
-        dtype=_policy(config.get("dtype"), kernel),
-    )
-    gru.build((None, None, kernel.shape[0]))
+        "kernel_initializer": "zeros",
+        "recurrent_initializer": "zeros",
+        "dtype": _policy(config.get("dtype"), kernel),
+    }
+
+    def sized(units: int, inputs: int) -> Any:  # noqa: ANN401 - untyped library
+        made = layers.GRU(units, **settings)
+        made.build((None, None, inputs))
+        return made
+
+    gru = sized(recurrent.shape[0], kernel.shape[0])
     gru.set_weights(weights)
-    return gru
+    return Half(gru, sized)
 
 
 def _policy(stored: object, kernel: Array) -> str:
