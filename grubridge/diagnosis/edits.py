@@ -121,11 +121,11 @@ def edited(at: Site, hypothesis: Hypothesis) -> Site:
     return at
 
 
-def parse_order(value: str) -> tuple[str, Gates[Gate]]:
-    """Return whose gate order it is ("all" if unsaid), and which gate stands in the place of each."""
+def parse_order(value: str) -> tuple[str, tuple[Gate, ...]]:
+    """Return whose gate order it is ("all" if unsaid), and what stands for update, reset and candidate."""
     target, _, order = value.rpartition(":")
     names: dict[str, Gate] = {UPDATE: UPDATE, RESET: RESET, CANDIDATE: CANDIDATE}
-    return target or "all", Gates(*(names[name] for name in order.split(",")))
+    return target or "all", tuple(names[name] for name in order.split(","))
 
 
 def parse_activation(value: str) -> Activation:
@@ -238,8 +238,8 @@ def _loose(biases: Gates[Array] | None) -> Gates[Array | None] | None:
     return biases and Gates(biases.update, biases.reset, biases.candidate)
 
 
-def _permuted(gates: Gates[Array], order: Gates[Gate]) -> Gates[Array]:
-    return order.map(lambda gate: gates[gate])
+def _permuted(gates: Gates[Array], order: Sequence[Gate]) -> Gates[Array]:
+    return Gates(*(gates[gate] for gate in order))
 
 
 _CHANGES: dict[Axis, Callable[[Site, str], Site]] = {

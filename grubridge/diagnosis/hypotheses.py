@@ -68,7 +68,9 @@ def alternatives(at: Site) -> Iterator[tuple[Edit, ...]]:
     What changes no number and no setting there is left out.
     """
     layer, direction = at.layer, at.direction
-    kernels = [edit for edit in _KERNELS if at.halves or edit.value != "halves_exchanged"]
+    square = direction.input_size == direction.hidden_size
+    excluded = {"reshaped" if square else "transposed", "" if at.halves else "halves_exchanged"}
+    kernels = [edit for edit in _KERNELS if edit.value not in excluded]
     for candidates in (
         (_OPPOSITE,) if at.opposite is not None else (),
         kernels,
@@ -126,6 +128,7 @@ _KERNELS = (
 _RECURRENT_KERNELS = tuple(
     Edit("recurrent_kernel", value, f"the recurrent kernel {how.format(k='H')}")
     for value, how in _ARRANGED.items()
+    if value != "reshaped"  # of a square array that is its transpose
 )
 _BIASES = (
     Edit("biases", "summed", "the input and recurrent biases are summed into one"),

@@ -1,4 +1,4 @@
-"""The precision ladder: matrix products of rounded factors, weights that were cast, narrower formats throughout.
+"""The precision ladder: matrix products of rounded factors, weights that were cast, narrower formats.
 
 Factors and weights are known, so their rounding is repeated exactly and the bound stays that of the run's own
 arithmetic. Only the product r * h of a reset gate before the recurrent product is known up to its rounding:

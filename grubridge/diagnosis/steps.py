@@ -47,14 +47,19 @@ class Seen:
 
 @dataclass(frozen=True)
 class Rows:
-    """Steps: input [N, I], previous state [N, H] and result [N, H], float64."""
+    """Steps [N, 2] of (batch, time); their inputs [N, I], previous states and results [N, H], float64."""
 
+    steps: Array
     x: Array
     previous: Array
     hidden: Array
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def first(self, count: int) -> Rows:
+        """Return the first `count` of them."""
+        return Rows(*(array[:count] for array in (self.steps, self.x, self.previous, self.hidden)))
 
 
 def gather(seen: Seen, steps: Array, hypothesis: Hypothesis = ()) -> Rows:
@@ -88,7 +93,7 @@ def gather(seen: Seen, steps: Array, hypothesis: Hypothesis = ()) -> Rows:
     rows = seen.x[b, xt].astype(np.float64), previous, hidden[b, t].astype(np.float64)
     for array in rows:
         known &= np.isfinite(array).all(axis=1)
-    return Rows(*(array[known] for array in rows))
+    return Rows(*(array[known] for array in (steps, *rows)))
 
 
 def typical_steps(seen: Seen, count: int, seed: int = 0) -> Array:
