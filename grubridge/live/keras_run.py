@@ -83,10 +83,10 @@ def _run(chain: _Chain, probe: Probe, wanted: str) -> Trace:
             for layer, found in chain
             for cell in (range(len(found.cells)) if found.stacked else [None])
         ]
-        places = backend.run_layers(layers, probe)
-        dtype = layers[0][0].compute_dtype
+        places, notes = backend.run_layers(layers, probe)
+        dtype = layers[0][0].layer.compute_dtype
     version = f"{installed(package)} ({installed(engine)})"
-    return Trace(backend.NAME, version, device, dtype, native=True, places=places)
+    return Trace(backend.NAME, version, device, dtype, native=True, places=places, notes=notes)
 
 
 def _package(layer: Any) -> str:  # noqa: ANN401 - untyped library
