@@ -1,0 +1,73 @@
+"""Measurements that are kept between runs: one small JSON file for each.
+
+They lie in $GRUBRIDGE_CACHE, or else where the platform has caches; GRUBRIDGE_CACHE=off keeps none. A cache
+only saves time: what cannot be read is measured anew, and what cannot be written is not kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+__all__ = ["keep", "kept"]
+
+_LARGEST = 1 << 16
+
+
+def kept(key: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON values
+    """Return what was kept under `key`, a mapping of JSON values; None when there is nothing of use.
+
+    Anybody may have written the file: the caller checks what it gets.
+    """
+    try:
+        path = _path(key)
+        if path is None or path.stat().st_size > _LARGEST:
+            return None
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return stored["value"] if stored["key"] == dict(key) else None
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def keep(key: Mapping[str, Any], value: Any) -> None:  # noqa: ANN401 - JSON values
+    """Keep `value` under `key`; both are JSON values."""
+    with contextlib.suppress(OSError, RuntimeError):
+        path = _path(key)
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".unfinished")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump({"key": dict(key), "value": value}, file)
+            Path(unfinished).replace(path)
+        except OSError:
+            Path(unfinished).unlink(missing_ok=True)
+
+
+def _path(key: Mapping[str, Any]) -> Path | None:
+    """The file for `key`; None where nothing is kept. Raises RuntimeError where there is no home folder."""
+    folder = _folder()
+    name = sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:32]
+    return None if folder is None else folder / f"{name}.json"
+
+
+def _folder() -> Path | None:
+    chosen = os.environ.get("GRUBRIDGE_CACHE")
+    if chosen:
+        return None if chosen == "off" else Path(chosen)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return (Path(base) if base else Path.home() / "AppData" / "Local") / "grubridge" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "grubridge"
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # the XDG specification: a relative path is invalid and to be ignored
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "grubridge"
