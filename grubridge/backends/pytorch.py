@@ -86,7 +86,8 @@ def _kernel(address: Mapping[str, Any], inputs: _Inputs) -> str:
 
     if address["cell"]:
         return "nn.GRUCell, stepped through time"
-    on_cudnn = torch.backends.cudnn.is_acceptable(torch.empty(0, dtype=inputs.dtype, device=inputs.device))
+    empty = torch.empty(0, dtype=inputs.dtype, device=inputs.device)
+    on_cudnn = torch.backends.cudnn.is_acceptable(empty)  # type: ignore[no-untyped-call]
     return "nn.GRU, cuDNN" if on_cudnn else "nn.GRU"
 
 

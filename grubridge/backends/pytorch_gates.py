@@ -39,15 +39,16 @@ def traced(
         way: the direction.
         lengths: [B], or None.
     """
-    steps = Steps(*map(array_of, run), way, lengths)
-    parameters = {name: getattr(module, name + suffix, None) for name in _PARTS}
+    x, start, hidden = run
+    steps = Steps(array_of(x), array_of(start), array_of(hidden), way, lengths)
+    parameters: dict[str, Any] = {name: getattr(module, name + suffix, None) for name in _PARTS}
     loaded = {
         _PARTS[name]: split(array_of(tensor), _ORDER, 0)
         for name, tensor in parameters.items()
         if tensor is not None
     }
-    tap = Tap(GRUDirection(**loaded), None, _kernel(module, run[2]))  # type: ignore[arg-type]
-    return direction_trace(steps, tap, lambda: _replayed(parameters, run[0], _like(run[2], steps.previous)))
+    tap = Tap(GRUDirection(**loaded), None, _kernel(module, hidden))  # type: ignore[arg-type]
+    return direction_trace(steps, tap, lambda: _replayed(parameters, x, _like(hidden, steps.previous)))
 
 
 def _kernel(module: Module, like: Tensor) -> Kernel:

@@ -53,7 +53,8 @@ class Steps:
     @property
     def valid(self) -> Array:
         """Which steps belong to their sequence, [B, T]."""
-        return valid_steps(*self.hidden.shape[:2], self.lengths)
+        batch, steps, _ = self.hidden.shape
+        return valid_steps(batch, steps, self.lengths)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Tap:
     """A way into a fused kernel.
 
     Args:
-        direction: the arrays of the model as the runtime loaded them, and its activations.
+        direction: the arrays of the model as the runtime loaded them, every bias for all gates or for none,
+            and its activations.
         clip: of the kernel's pre-activations, if any.
         kernel: the kernel.
     """
@@ -166,13 +168,13 @@ def wider(direction: GRUDirection, plan: TapPlan, part: slice) -> GRUDirection:
     weights.update[n, inputs] = weights.update[r, inputs] = plan.off_argument
     weights.candidate[r, inputs] = plan.offset
     recurrent.candidate[r, z] = plan.scale * np.eye(spare)
-    biases = direction.input_bias, direction.recurrent_bias
-    given = (None if bias is None else widened(bias) for bias in biases)  # type: ignore[arg-type]
+    input_bias, recurrent_bias = direction.input_bias, direction.recurrent_bias
     return replace(
         direction,
         input_weight=weights,
         recurrent_weight=recurrent,
-        **dict(zip(("input_bias", "recurrent_bias"), given, strict=True)),
+        input_bias=None if input_bias is None else widened(input_bias),
+        recurrent_bias=None if recurrent_bias is None else widened(recurrent_bias),  # type: ignore[arg-type]
     )
 
 

@@ -35,7 +35,7 @@ def tap_into(half: Half) -> Tap | str:
         split(kernel, _ORDER, 1).map(np.transpose),
         split(recurrent, _ORDER, 1).map(np.transpose),
         input_bias,
-        recurrent_bias,  # type: ignore[arg-type]
+        recurrent_bias,
         None,
         gate,
         candidate,

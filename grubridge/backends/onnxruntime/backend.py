@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grubridge.backends.base import Artifact, initial_state, installed, layer_output
-from grubridge.spec import Array
-from grubridge.traces import DirectionTrace, Place, Probe, Trace, previous_state, valid_steps
+from grubridge.backends.base import Artifact, initial_state, installed, layer_output, precision
+from grubridge.backends.taps import Steps, direction_trace
+from grubridge.spec import Array, Gates
+from grubridge.traces import DirectionTrace, Place, Probe, Trace, valid_steps
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from .node import GRUNode
+    from .session import Processor
 
 __all__ = ["NAME", "devices", "run", "run_model", "version"]
 
@@ -28,49 +30,77 @@ def version() -> str:
 
 
 def devices() -> tuple[str, ...]:
-    """Return "cpu", and "cuda" where this build of ONNX Runtime has it."""
+    """Return "cpu", and "cuda" where this build of ONNX Runtime has it; it does not tell how many."""
     import onnxruntime
 
     return ("cpu", "cuda") if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else ("cpu",)
 
 
-def run(artifact: Artifact, probe: Probe, device: str) -> Trace:
+def run(artifact: Artifact, probe: Probe, device: str, *, allow_tf32: bool = False) -> Trace:
     """Load the model and run its GRU nodes; see `Backend.run`."""
     import onnx
 
     model = onnx.load(artifact.path, load_external_data=False)
-    return run_model(model, artifact.address, Path(artifact.path).resolve().parent, probe, device)
+    folder = Path(artifact.path).resolve().parent
+    return run_model(model, artifact.address, folder, probe, device, allow_tf32=allow_tf32)
 
 
 def run_model(
-    model: ModelProto, address: Mapping[str, Any], folder: Path, probe: Probe, device: str
+    model: ModelProto,
+    address: Mapping[str, Any],
+    folder: Path,
+    probe: Probe,
+    device: str,
+    *,
+    allow_tf32: bool = False,
 ) -> Trace:
     """Run the GRU nodes of a model whose external data, if it has any, is in `folder`; see `Backend.run`."""
     from .node import open_node
+    from .session import Processor
 
+    on = Processor(device, allow_tf32)
     nodes = [open_node(model, node, folder) for node in address["nodes"]]
     valid = valid_steps(probe.batch, probe.steps, probe.lengths)
     places: dict[Place, DirectionTrace] = {}
+    notes = dict.fromkeys(note for node in nodes for note in node.notes)
     x = probe.x
     for k, node in enumerate(nodes):
-        made = _run_layer(node, k, x, probe, device)
-        places.update(made)
-        x = layer_output([trace.hidden for trace in made.values()], valid)
-    native = not any(node.rewritten for node in nodes)
-    notes = tuple(dict.fromkeys(note for node in nodes for note in node.notes))
-    return Trace(NAME, version(), device, nodes[0].dtype.name, native, places, notes=notes)
+        made = _run_layer(node, k, x, probe, on)
+        places.update({place: trace for place, (trace, _) in made.items()})
+        notes.update(dict.fromkeys(note for _, told in made.values() for note in told))
+        x = layer_output([trace.hidden for trace, _ in made.values()], valid)
+    dtype = nodes[0].dtype.name
+    return Trace(
+        NAME,
+        version(),
+        device,
+        dtype,
+        native=not any(node.rewritten for node in nodes),
+        places=places,
+        notes=tuple(notes),
+        kernel=f"GRU node, {' and '.join(dict.fromkeys(node.provider(on) for node in nodes))}",
+        precision=precision(dtype, device, allow_tf32=allow_tf32),
+    )
 
 
-def _run_layer(node: GRUNode, k: int, x: Array, probe: Probe, device: str) -> dict[Place, DirectionTrace]:
+def _run_layer(
+    node: GRUNode, k: int, x: Array, probe: Probe, on: Processor
+) -> dict[Place, tuple[DirectionTrace, tuple[str, ...]]]:
+    """Run one node on x, [B, T, I]; return the trace of every direction, and notes."""
+    from .gates import replayed, tap_into
+
     x = x.astype(node.dtype)
     starts = node.constant_state(probe.batch)
     if starts is None:
         wanted = [initial_state(probe, (k, way), node.hidden_size) for way in node.directions]
         starts = np.stack(wanted).astype(node.dtype)
-    steps = node.run(x, starts, probe.lengths, device)
-    places: dict[Place, DirectionTrace] = {}
-    for index, (way, start, hidden) in enumerate(zip(node.directions, starts, steps, strict=True)):
-        previous = previous_state(way, hidden, start, probe.lengths)
-        gates = node.gates(index, x, previous, device)
-        places[k, way] = DirectionTrace(x, start, hidden, gates, "replayed")
-    return places
+    returned = node.run(x, starts, probe.lengths, on)
+    made: dict[Place, tuple[DirectionTrace, tuple[str, ...]]] = {}
+    for index, (way, start, hidden) in enumerate(zip(node.directions, starts, returned, strict=True)):
+        steps = Steps(x, start, hidden, way, probe.lengths)
+
+        def replay(index: int = index, steps: Steps = steps) -> Gates[Array]:
+            return replayed(node, index, steps.x, steps.previous, on)
+
+        made[k, way] = direction_trace(steps, tap_into(node, index, on), replay)
+    return made

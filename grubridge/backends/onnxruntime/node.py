@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from grubridge.errors import BackendError, CannotRunError
 from grubridge.files.text import printable
-from grubridge.spec import Array, Direction, Gates
+from grubridge.spec import Array, Direction
 
-from .cell import OUTPUTS, functions, gates_model, weights_feed
+from .cell import Function, functions
 from .constants import OLDEST_IR_VERSION, constants_model, find_node, opset, unexpanded
-from .session import open_session
+from .session import CPU, Processor, open_session
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 __all__ = ["GRUNode", "open_node"]
 
@@ -81,62 +84,63 @@ class GRUNode:
             )
         return np.repeat(stored[:, :1], batch, axis=1)
 
-    def run(self, x: Array, start: Array, lengths: Array | None, device: str) -> Array:
+    def run(self, x: Array, start: Array, lengths: Array | None, on: Processor) -> Array:
         """Run the node itself.
 
         Args:
             x: [B, T, I].
             start: h_0, [D, B, H].
             lengths: [B], or None.
-            device: "cpu" or "cuda".
+            on: where to run.
 
         Returns:
             Every step of every direction in time order, [D, B, T, H].
         """
-        weights = {name: self.constants[name] for name in ("W", "R", "B") if name in self.constants}
         feed = {"X": np.ascontiguousarray(x.transpose(1, 0, 2)), "initial_h": start}
         if lengths is not None:
             feed["sequence_lens"] = lengths.astype(np.int32)
-        inputs = [name if name in weights | feed else "" for name in _INPUTS]
+        (y,) = self.open(on, list(feed)).run(["Y"], feed)
+        steps: Array = y.transpose(1, 2, 0, 3)
+        return steps
+
+    def open(self, on: Processor, fed: Collection[str], *, whole: bool = False) -> InferenceSession:
+        """Return a session of the node alone that makes Y.
+
+        Args:
+            on: where to run.
+            fed: the names of the node's inputs that a run is given; the weights are not among them.
+            whole: see `open_session`.
+        """
+        weights = {name: self.constants[name] for name in ("W", "R", "B") if name in self.constants}
+        inputs = [name if name in weights or name in fed else "" for name in _INPUTS]
+        types = {"sequence_lens": int(TensorProto.INT32)}
+        own = _onnx_dtype(self.constants["R"])
         graph = helper.make_graph(
             [helper.make_node("GRU", inputs, ["Y"], **self.attributes)],
             "cut",
-            [helper.make_tensor_value_info(name, _onnx_dtype(array), None) for name, array in feed.items()],
+            [helper.make_tensor_value_info(name, types.get(name, own), None) for name in fed],
             [helper.make_empty_tensor_value_info("Y")],
             [_given_apart(name, array) for name, array in weights.items()],
         )
         imports = [helper.make_opsetid("", self.opset)]
         model = helper.make_model(graph, opset_imports=imports, ir_version=self.ir_version)
-        (y,) = open_session(model, device, weights=weights).run(["Y"], feed)
-        steps: Array = y.transpose(1, 2, 0, 3)
-        return steps
+        return open_session(model, on, weights=weights, whole=whole)
 
-    def gates(self, direction: int, x: Array, previous: Array, device: str) -> Gates[Array]:
-        """Compute the gates with ordinary operators, all steps in one batch.
+    def provider(self, on: Processor) -> str:
+        """Return the execution provider that runs the node; CUDA's leaves some GRUs to the CPU."""
+        if not on.on_cuda:
+            return "CPUExecutionProvider"
+        try:
+            self.open(on, ["X", "initial_h"], whole=True)
+        except Exception:  # noqa: BLE001 - ONNX Runtime says it in an error of no class of its own
+            return "CPUExecutionProvider, because CUDA's has no such GRU"
+        return "CUDAExecutionProvider"
 
-        Args:
-            direction: index of the direction in the node's arrays.
-            x: [B, T, I].
-            previous: h_{t-1} of every step, [B, T, H].
-            device: "cpu" or "cuda".
-
-        Returns:
-            Each gate [B, T, H]. ONNX Runtime computes a float16 GRU in float32, and so does this.
-        """
-        at, constants = self.attributes, self.constants
-        gate, candidate = functions(
-            at.get("activations", []),
-            at.get("activation_alpha", []),
-            at.get("activation_beta", []),
-            directions=len(self.directions),
-        )[direction]
-        reset_after = bool(at.get("linear_before_reset", 0))
-        model = gates_model(gate, candidate, clip=at.get("clip"), reset_after=reset_after)
-        biases = constants["B"][direction] if "B" in constants else None
-        feed = weights_feed(constants["W"][direction], constants["R"][direction], biases)
-        feed["x"], feed["h"] = _rows(x), _rows(previous)
-        made = open_session(model, device).run(list(OUTPUTS), feed)
-        return Gates(*(gate.reshape(previous.shape).astype(x.dtype) for gate in made))
+    def functions(self, direction: int) -> tuple[Function, Function]:
+        """Return the activations of the gates and of the candidate of the direction with this index."""
+        at = self.attributes
+        given = (at.get(name, []) for name in ("activations", "activation_alpha", "activation_beta"))
+        return functions(*given, directions=len(self.directions))[direction]
 
 
 def open_node(model: ModelProto, address: Mapping[str, Any], folder: Path) -> GRUNode:
@@ -194,7 +198,7 @@ def _with_constants(
             raise BackendError(
                 f"input {role} of the GRU node, {printable(names[role])!r}, is computed while the model runs"
             )
-    session = open_session(constants, "cpu", folder=folder)
+    session = open_session(constants, CPU, folder=folder)
     stored = next(output.type for output in session.get_outputs() if output.name == names["R"])
     if stored not in _DTYPES:
         dtype = {"tensor(double)": "float64"}.get(stored, stored.removeprefix("tensor(").removesuffix(")"))
@@ -222,8 +226,3 @@ def _given_apart(name: str, array: Array) -> TensorProto:
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="given-to-the-session")
     return tensor
-
-
-def _rows(steps: Array) -> Array:
-    """Return [B, T, K] as [B*T, K], float32."""
-    return steps.reshape(-1, steps.shape[2]).astype(np.float32)
