@@ -75,8 +75,9 @@ def random_probe(
 def designed_probe(specs: Sequence[GRUSpec], seed: int) -> Probe:
     """Return the inputs that show most of every single weight: 2048 independent rows of one step each.
 
-    Inputs are normal, of a size at which the first layer's products with them are of order one; every state
-    is uniform on (-1, 1). Models with a learned initial state are given sequences of 8 steps instead,
+    Inputs are normal, of a size at which the first layer's products with them are about one half: larger ones
+    would show more of its input weights, and saturate what shows the recurrent ones. Every state is uniform
+    on (-1, 1). Models with a learned initial state are given sequences of 8 steps instead,
     over which their states come to vary. Rows are fewer above a width of 2048: 2^22 numbers are one array.
 
     Args:
@@ -104,7 +105,7 @@ def designed_probe(specs: Sequence[GRUSpec], seed: int) -> Probe:
 
 
 def _input_scale(spec: GRUSpec) -> float:
-    """The power of two, 1/16 to 16, that brings the first layer's W x to about 1 for normal x."""
+    """The power of two, 1/16 to 16, that brings the first layer's W x to about 1/2 for normal x."""
     lengths = [
         np.linalg.norm(weight.astype(np.float64), axis=1)
         for _, direction in spec.layers[0].directions()
@@ -113,7 +114,7 @@ def _input_scale(spec: GRUSpec) -> float:
     typical = float(np.median(np.concatenate(lengths)))
     if not np.isfinite(typical) or typical == 0:
         return 1.0
-    return float(2.0 ** np.clip(-np.round(np.log2(typical)), -4, 4))
+    return float(2.0 ** np.clip(-1 - np.round(np.log2(typical)), -4, 4))
 
 
 def probe_from_file(path: Path, specs: Sequence[GRUSpec]) -> Probe:

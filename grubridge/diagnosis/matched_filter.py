@@ -170,13 +170,12 @@ class MatchedFilter:
         if self._cell.layer.reset_after:
             return self._along(self._reset)
         onto, through = self._along(self._candidate), self._cell.recurrent_weight.candidate.astype(np.float32)
-        lever = np.abs(self._reset)
-        power = (onto.power @ through**2) * lever
-        return _Pull(
-            (onto.signal @ through) * self._reset,
-            power * lever,
-            (onto.systematic @ np.abs(through)) * lever + power * np.abs(self._previous) * self._r_fixed,
-        )
+        lever, squares = np.abs(self._reset), through**2
+        power = (onto.power @ squares) * lever
+        # the errors of other units pull at random or alike in sign, those of this gate the way a change would
+        others = np.sqrt(onto.systematic**2 @ squares) + np.abs(onto.systematic @ through)
+        own = power * np.abs(self._previous) * self._r_fixed
+        return _Pull((onto.signal @ through) * self._reset, power * lever, others * lever + own)
 
     def _filtered(self, gate: Gate, part: WeightPart, pull: _Pull, factor: Array) -> Filtered:
         """Correlate with what the weights of one gate and part multiply, [N, K]."""
