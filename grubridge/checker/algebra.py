@@ -116,7 +116,7 @@ def _differences(place: Place, left: Side, right: Side) -> Iterator[TensorDiffer
 def _settings(one: NormalDirection, other: NormalDirection) -> Iterator[tuple[str, str, str]]:
     if not one.reset_modes & other.reset_modes:
         here, there = ("after" if True in modes.reset_modes else "before" for modes in (one, other))
-        yield "reset mode", f"reset {here} the recurrent product", f"reset {there} the recurrent product"
+        yield "reset mode", f"reset {here} the product", f"reset {there} the product"
     if one.clip != other.clip:
         here, there = ("no clip" if side.clip is None else f"clip {side.clip!r}" for side in (one, other))
         yield "clip", here, there

@@ -73,7 +73,7 @@ def _presence(one: GRUDirection, other: GRUDirection) -> Iterator[_Words]:
         here, there = _presence_of(getattr(one, part)), _presence_of(getattr(other, part))
         given = part == "initial_state" and "none" in (here, there)
         if here != there:
-            why = "; the same only where the caller gives no other" if given else ""
+            why = "; the same unless the caller gives a state" if given else ""
             yield part.replace("_", " "), (here, there), why
 
 
@@ -92,7 +92,7 @@ def _activations(
     for part in ("gate_activation", "candidate_activation"):
         stored = getattr(directions[0], part), getattr(directions[1], part)
         if stored[0] != stored[1] and getattr(forms[0], part) == getattr(forms[1], part):
-            yield part.replace("_", " "), (str(stored[0]), str(stored[1])), "; the same function"
+            yield part.replace("_", " "), (str(stored[0]), str(stored[1])), "; same function"
 
 
 def _reset_modes(
@@ -100,7 +100,7 @@ def _reset_modes(
 ) -> Iterator[_Words]:
     if modes[0] != modes[1] and forms[0].reset_modes & forms[1].reset_modes:
         here, there = ("after the product" if mode else "before the product" for mode in modes)
-        yield "reset gate", (here, there), "; the same where U_n is diagonal and its bias is zero"
+        yield "reset gate", (here, there), "; the same for a diagonal U_n without bias"
 
 
 def _divided(
@@ -117,10 +117,8 @@ def _divided(
         and not np.array_equal(_input_bias(one, gate), _input_bias(other, gate))
     ]
     if divided:
-        yield (
-            f"the biases of {', '.join(divided)} are divided in other ways between input and recurrent bias; "
-            "only their sums count, and these are equal"
-        )
+        gates = ", ".join(divided)
+        yield f"biases of {gates}: divided otherwise between input and recurrent bias; their sums are equal"
 
 
 def _input_bias(direction: GRUDirection, gate: Gate) -> Array:
@@ -131,7 +129,5 @@ def _input_bias(direction: GRUDirection, gate: Gate) -> Array:
 def _idle(forms: tuple[NormalDirection, NormalDirection]) -> Iterator[str]:
     idle = forms[0].idle_reset & forms[1].idle_reset
     if idle.any():
-        yield (
-            f"the reset gate of {np.count_nonzero(idle)} of {idle.size} units multiplies nothing but zeros; "
-            "its weights do not matter and are not compared"
-        )
+        units = f"{np.count_nonzero(idle)} of {idle.size} units"
+        yield f"reset gate: multiplies zeros only in {units}; its weights there are not compared"
