@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -81,7 +81,7 @@ class Edit:
 
     axis: Axis
     value: str
-    phrase: str
+    phrase: str = field(compare=False)
 
     def __str__(self) -> str:
         return f"{self.axis}={self.value}"

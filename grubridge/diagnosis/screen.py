@@ -18,28 +18,30 @@ __all__ = ["Orders", "Screen", "Variants"]
 _Said = dict[Axis, Edit]
 _Key = tuple[Edit | None, ...]
 
+_KEPT_BYTES = 2**27
+
 
 class Variants:
-    """The weights of one place under every mistake that rearranges or drops numbers, each made once."""
+    """The weights of one place under every mistake that rearranges or drops numbers, the last ones kept."""
 
     def __init__(self, at: Site) -> None:
         self.at = at
-        self._directions: dict[_Key, GRUDirection] = {}
         self._kernels: dict[tuple[str, _Key], Array] = {}
 
     def direction(self, key: _Key) -> GRUDirection:
         """Return the direction after the edits of `key`."""
-        if key not in self._directions:
-            hypothesis = tuple(edit for edit in key if edit is not None)
-            self._directions[key] = edited(self.at, hypothesis).direction
-        return self._directions[key]
+        return edited(self.at, tuple(edit for edit in key if edit is not None)).direction
 
     def kernel(self, part: str, key: _Key) -> Array:
         """Return "input_weight" or "recurrent_weight", [3, H, K], float64."""
-        if (part, key) not in self._kernels:
+        found = self._kernels.pop((part, key), None)
+        if found is None:
             gates: Gates[Array] = getattr(self.direction(key), part)
-            self._kernels[part, key] = np.stack([array.astype(np.float64) for _, array in gates.items()])
-        return self._kernels[part, key]
+            found = np.stack([array.astype(np.float64) for _, array in gates.items()])
+            while self._kernels and len(self._kernels) * found.nbytes > _KEPT_BYTES:
+                self._kernels.pop(next(iter(self._kernels)))  # the one that was used longest ago
+        self._kernels[part, key] = found
+        return found
 
     def biases(self, key: _Key) -> tuple[Array, Array]:
         """Return b and c, [3, 1, H] each, float64; zeros where there are none."""
@@ -101,7 +103,7 @@ class Screen:
         self._added: dict[_Key, tuple[Array, Array, Array, Array]] = {}
 
     def error(self, hypothesis: Hypothesis) -> float:
-        """Return the largest |h' - returned| under `hypothesis`; infinite where nothing is left to compare."""
+        """Return the largest |h' - returned| under `hypothesis`; infinite where no step is left."""
         order = tuple(edit for edit in hypothesis if edit.axis == "gate_order")
         rest = tuple(edit for edit in hypothesis if edit.axis != "gate_order")
         return float(self.errors(rest, Orders(order or (None,)))[0])
@@ -110,7 +112,7 @@ class Screen:
         """Return the error of `hypothesis` joined with each of `orders`, [O]; it has none of its own."""
         said: _Said = {edit.axis: edit for edit in hypothesis}
         at, opposite = self._variants.at, said.get("directions")
-        direction = self._variants.direction((opposite,))
+        direction = at.opposite if opposite is not None and at.opposite is not None else at.direction
         gate = _activation(said.get("gate_activation"), direction.gate_activation)
         flipped = "update_gate" in said
         data = tuple(said.get(axis) for axis in DATA_AXES)

@@ -1,4 +1,4 @@
-"""The mistakes that explain what a runtime did in one place: fewest first, each held to the bound of rounding."""
+"""The mistakes that explain what a runtime did in one place: fewest first, held to the bound of rounding."""
 
 from __future__ import annotations
 
@@ -89,6 +89,11 @@ class Search:
             self._variants, self._seen, self._steps[:_CHOSEN], steps, self._units[:units], precision
         )
 
+    @property
+    def possible(self) -> bool:
+        """Whether any step can be judged."""
+        return len(gather(self._seen, self._steps)) > 0
+
     def fit(self, hypothesis: Hypothesis) -> Fit:
         """Hold `hypothesis` against the run."""
         try:
@@ -153,6 +158,8 @@ class Search:
     def _first_looks(self, count: int) -> Iterator[_Looked]:
         index = 0
         for others, orders in ((count, self._right_order), (count - 1, self._wrong_orders)):
+            if not orders.edits:
+                continue
             for axes in combinations(self._axes, others):
                 for edits in product(*axes):
                     errors = self._first.errors(edits, orders)
