@@ -19,6 +19,7 @@ COULD_NOT = 2
 DEFECT = 70
 SIGNALLED = 128
 PIPE_CLOSED = 141
+_BLOCKS, _ASCII_BLOCKS = "▁▂▃▄▅▆▇█", "_.-:=+*#"
 _COLOURS = {"EQUIVALENT": "green", "DIFFERENT": "red", "INCONCLUSIVE": "yellow"}
 
 
@@ -35,12 +36,21 @@ class Output:
 def say(text: str) -> None:
     """Write `text` to stdout; a reader that went away ends the run quietly."""
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(_writable(text))
         sys.stdout.flush()
     except BrokenPipeError:
         # the interpreter flushes stdout once more when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(PIPE_CLOSED)
+
+
+def _writable(text: str) -> str:
+    """Return the text with sparklines that stdout can show; the stream escapes other odd characters."""
+    try:
+        _BLOCKS.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return text.translate(str.maketrans(_BLOCKS, _ASCII_BLOCKS))
+    return text
 
 
 def say_json(document: dict[str, Any]) -> None:

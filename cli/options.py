@@ -28,3 +28,23 @@ ResetAfter = Annotated[
     bool | None,
     typer.Option("--reset-after/--reset-before", help="Keras weights without a model and without a bias."),
 ]
+Inputs = Annotated[
+    Path | None,
+    typer.Option("--inputs", metavar="FILE", help=".npy of x, or .npz of x, initial_state, lengths."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the random inputs.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Sequences of the random inputs.")]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of the random inputs.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+
+
+def numbers(text: str | None) -> tuple[int, ...] | None:
+    """Return what an option --lengths N,N,... says; None where it was not given."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"--lengths expects whole numbers with commas between; received {text!r}"
+        ) from None

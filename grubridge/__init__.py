@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from grubridge.live.pytorch import from_module, to_module
     from grubridge.report import render, to_json
     from grubridge.spec import GRUSpec
+    from grubridge.tracing import TracedModel, trace
     from grubridge.verification import verify, verify_conversion
     from grubridge.version import __version__ as __version__
 
@@ -56,6 +57,7 @@ _HOMES = {
     "StackSelectionError": "errors",
     "TargetError": "errors",
     "Tolerance": "checker.result",
+    "TracedModel": "tracing",
     "UnknownFormatError": "errors",
     "UnsafeFileError": "errors",
     "UnsupportedFeatureError": "errors",
@@ -77,6 +79,7 @@ _HOMES = {
     "to_layer": "live.keras",
     "to_model": "live.onnx",
     "to_module": "live.pytorch",
+    "trace": "tracing",
     "verify": "verification",
     "verify_conversion": "verification",
     "write": "conversion",
@@ -100,6 +103,7 @@ __all__ = [
     "StackSelectionError",
     "TargetError",
     "Tolerance",
+    "TracedModel",
     "UnknownFormatError",
     "UnsafeFileError",
     "UnsupportedFeatureError",
@@ -120,6 +124,7 @@ __all__ = [
     "to_layer",
     "to_model",
     "to_module",
+    "trace",
     "verify",
     "verify_conversion",
     "write",

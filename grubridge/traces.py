@@ -161,11 +161,15 @@ class Trace:
             for part, array in made.arrays().items()
         }
 
+    def about(self) -> dict[str, Any]:
+        """Return everything but the arrays, as JSON values."""
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "places"}
+        values["gate_sources"] = [[*place, made.gate_source] for place, made in self.places.items()]
+        return values
+
     def save(self, path: Path) -> None:
         """Write the trace to an .npz file that `load` reads back; arrays are of dtypes that numpy has."""
-        about: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "places"}
-        about["gate_sources"] = [[*place, made.gate_source] for place, made in self.places.items()]
-        arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), **self.arrays()}
+        arrays: dict[str, Any] = {"about": np.array(json.dumps(self.about())), **self.arrays()}
         np.savez(path, **arrays)
 
     @classmethod

@@ -13,6 +13,7 @@ _MODULES = {
     "Conversion": "conversion",
     "FormatTable": "formats",
     "Inspection": "inspection",
+    "TracedModel": "trace",
 }
 
 
@@ -20,7 +21,7 @@ def render(result: object) -> str:
     """Return the text of a result, ending in a newline.
 
     Args:
-        result: a CheckReport, Conversion, Inspection, FormatTable or BackendTable.
+        result: a CheckReport, Conversion, Inspection, TracedModel, FormatTable or BackendTable.
     """
     text: str = import_module(f"{__name__}.{_MODULES[type(result).__name__]}").render(result)
     return text
@@ -30,7 +31,7 @@ def to_json(result: object) -> dict[str, Any]:
     """Return a result as JSON values, with its `schema_version`.
 
     Args:
-        result: a CheckReport, Conversion, Inspection, FormatTable or BackendTable.
+        result: a CheckReport, Conversion, Inspection, TracedModel, FormatTable or BackendTable.
     """
     values: dict[str, Any] = import_module(f"{__name__}.{_MODULES[type(result).__name__]}").to_json(result)
     return {"schema_version": 1, **values}
