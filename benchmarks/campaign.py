@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.grus import Setting, make_probe, make_spec
 from benchmarks.journal import Journal
-from benchmarks.runtimes import run_natively
+from benchmarks.runtimes import arithmetic, run_natively
 from benchmarks.slices import answer, measured
 from grubridge.backends.registry import BACKENDS, available
 from grubridge.checker.compare import compare
@@ -28,7 +28,7 @@ from grubridge.checker.result import Comparison, Side
 from grubridge.checker.sensitivity import sense
 from grubridge.checker.verdict import Verdict
 from grubridge.errors import CannotRunError, UnsupportedFeatureError
-from grubridge.reference.arithmetic import arithmetic_of
+from grubridge.reference.arithmetic import Arithmetic
 from grubridge.spec import GRUSpec
 from grubridge.traces import Probe, Trace, valid_steps
 
@@ -130,8 +130,9 @@ def _measure(number: int) -> dict[str, Any]:
         except (UnsupportedFeatureError, CannotRunError) as error:
             left_out[backend] = str(error)
             continue
-        found = compare(read, trace, probe, "read", (Side("model", backend), Side("model", None)))
-        summary = {**_summary(found, trace, probe), "score": _score(read, backend, number)}
+        how = arithmetic(read, trace)
+        found = compare(read, trace, probe, "read", (Side("model", backend), Side("model", None)), how)
+        summary = {**_summary(found, trace, probe), "score": _score(read, backend, how, number)}
         seconds = round(time.perf_counter() - started, 2)
         runs.append({"backend": backend, **summary, "seconds": seconds})
     return {"setting": asdict(setting), "runs": runs, "left_out": left_out}
@@ -162,11 +163,11 @@ def _summary(found: Sequence[Comparison], trace: Trace, probe: Probe) -> dict[st
     }
 
 
-def _score(spec: GRUSpec, backend: str, seed: int) -> float:
+def _score(spec: GRUSpec, backend: str, how: Arithmetic, seed: int) -> float:
     """The largest score of a weight that is right, on the inputs that show wrong ones."""
     probe = designed_probe([spec], seed)
     _, trace = run_natively(spec, backend, probe)
-    seen = sense(spec, trace, probe, arithmetic_of(trace.backend, trace.dtype, trace.device))
+    seen = sense(spec, trace, probe, how)
     return max(place.score for place in seen.places)
 
 

@@ -13,14 +13,14 @@ import numpy as np
 from benchmarks.faults import FAULTS, Fault
 from benchmarks.grus import Setting, make_probe, make_spec
 from benchmarks.journal import Journal
-from benchmarks.runtimes import run_natively
+from benchmarks.runtimes import arithmetic, run_natively
 from benchmarks.slices import answer, measured
 from grubridge.checker.compare import compare
 from grubridge.checker.probe import designed_probe
 from grubridge.checker.result import Side
 from grubridge.checker.sensitivity import sense
 from grubridge.checker.verdict import Verdict, combined
-from grubridge.reference.arithmetic import arithmetic_of
+from grubridge.reference.arithmetic import Arithmetic
 from grubridge.spec import GRUSpec
 from grubridge.traces import Probe, Trace
 
@@ -118,12 +118,13 @@ def _measure(number: int) -> dict[str, Any]:
         wrong = fault.broken(right, rng)
         inputs = fault.inputs(probe)
         trace = fault.run(wrong, inputs)
+        how = arithmetic(right, trace)
         designed = designed_probe([right], seed=number)
         found.append(
             {
                 **_by_tolerance(right, trace, inputs),
-                "every step": _by_the_bound(right, trace, inputs),
-                "designed inputs": _by_the_filter(right, fault.run(wrong, designed), designed),
+                "every step": _by_the_bound(right, trace, inputs, how),
+                "designed inputs": _by_the_filter(right, fault.run(wrong, designed), designed, how),
             }
         )
     return {"found": found}
@@ -137,14 +138,13 @@ def _by_tolerance(right: GRUSpec, trace: Trace, probe: Probe) -> dict[str, bool]
     return {name: not np.allclose(one, two, rtol, atol) for name, (rtol, atol) in _TOLERANCES.items()}
 
 
-def _by_the_bound(right: GRUSpec, trace: Trace, probe: Probe) -> bool:
-    found = compare(right, trace, probe, "end-to-end", _SIDES)
+def _by_the_bound(right: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic) -> bool:
+    found = compare(right, trace, probe, "end-to-end", _SIDES, how)
     return combined(one.verdict for one in found) is Verdict.DIFFERENT
 
 
-def _by_the_filter(right: GRUSpec, trace: Trace, probe: Probe) -> bool:
-    how = arithmetic_of(trace.backend, trace.dtype, trace.device)
-    return bool(sense(right, trace, probe, how).changes) or _by_the_bound(right, trace, probe)
+def _by_the_filter(right: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic) -> bool:
+    return bool(sense(right, trace, probe, how).changes) or _by_the_bound(right, trace, probe, how)
 
 
 if __name__ == "__main__":

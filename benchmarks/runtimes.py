@@ -12,11 +12,13 @@ import grubridge
 from grubridge.artifacts import open_artifact
 from grubridge.backends.base import Artifact
 from grubridge.backends.registry import BACKENDS
+from grubridge.checker.calibration import Calibration
 from grubridge.formats.registry import adapter
+from grubridge.reference.arithmetic import Arithmetic, arithmetic_of
 from grubridge.spec import GRUSpec
 from grubridge.traces import Probe, Trace
 
-__all__ = ["run_natively"]
+__all__ = ["arithmetic", "run_natively"]
 
 
 def run_natively(spec: GRUSpec, backend: str, probe: Probe) -> tuple[GRUSpec, Trace]:
@@ -29,10 +31,7 @@ def run_natively(spec: GRUSpec, backend: str, probe: Probe) -> tuple[GRUSpec, Tr
         UnsupportedFeatureError: when the runtime's format cannot hold the spec.
         CannotRunError: when the runtime cannot run the file.
     """
-    entry = BACKENDS[backend]
-    format_ = adapter(entry.formats[0])
-    module: Any = import_module(entry.module)
-    module.devices()  # starts the framework, as the process of a backend does first
+    format_, module = adapter(BACKENDS[backend].formats[0]), _started(backend)
     with tempfile.TemporaryDirectory(prefix="grubridge-bench-") as folder:
         path = Path(folder, f"model{format_.SUFFIXES[0]}")
         grubridge.write(spec, path)
@@ -46,3 +45,22 @@ def run_natively(spec: GRUSpec, backend: str, probe: Probe) -> tuple[GRUSpec, Tr
         keras.utils.clear_session(free_memory=False)
         gc.collect()
     return read, trace
+
+
+def arithmetic(spec: GRUSpec, trace: Trace) -> Arithmetic:
+    """Return the arithmetic of a run, its activations measured inside that runtime's GRU as a check does."""
+    if trace.backend not in BACKENDS:
+        return arithmetic_of(trace.backend, trace.dtype)
+    with tempfile.TemporaryDirectory(prefix="grubridge-bench-") as folder:
+        calibration = Calibration("cpu", Path(folder))
+        jobs = calibration.jobs([(trace.backend, spec)])
+        calibration.learn([_started(job.backend).run(job.artifact, job.probe, "cpu") for job in jobs])
+    errors = calibration.constants(trace.backend, spec, trace.dtype, "cpu").errors
+    return arithmetic_of(trace.backend, trace.dtype, "cpu", errors)
+
+
+def _started(backend: str) -> Any:  # noqa: ANN401 - a module with the names of `Backend`
+    """The module of a backend whose framework has started, as its process does first."""
+    module: Any = import_module(BACKENDS[backend].module)
+    module.devices()
+    return module
