@@ -227,6 +227,9 @@ def _run(subject: Subject, backend: str, probe: Probe, device: str) -> Trace:
         (outcome,) = run_jobs([Job(backend, planned.artifact, probe, device)])
     if isinstance(outcome, GRUBridgeError):
         raise outcome
+    if planned.temporary:
+        note = f"the weights were written into a temporary {planned.artifact.format} file, which was run"
+        return replace(outcome, native=False, notes=(note, *outcome.notes))
     return outcome
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from grubridge.reference import cell
-from grubridge.reference.arithmetic import arithmetic_of
+from grubridge.reference.arithmetic import UNIT_ROUNDOFF, arithmetic_of
 from grubridge.reference.rounding import deviations, one_step_bounds
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place, Trace, previous_state, valid_steps
@@ -54,6 +54,8 @@ def recomposition(
     arrays = (made.x, previous, made.gates.update, made.gates.candidate, made.hidden)
     rows = [array[valid] for array in arrays]
     how = arithmetic_of(trace.backend, trace.dtype, trace.device)
+    if "TF32" in trace.precision:
+        how = replace(how, product_input=UNIT_ROUNDOFF["float16"])  # of as many digits
     reach = deviations(int(valid.sum()), made.hidden.shape[2])
     largest, share = 0.0, 0.0
     for start in range(0, len(rows[0]), _ROWS):

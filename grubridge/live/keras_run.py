@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from grubridge.backends.base import installed
+from grubridge.backends.base import installed, precision
 from grubridge.backends.keras import backend
 from grubridge.backends.keras.native import by_direction, find_layer
 from grubridge.formats.keras.config import RecurrentLayer
@@ -77,7 +78,7 @@ def _run(chain: _Chain, probe: Probe, wanted: str) -> Trace:
     engine = keras.config.backend() if package == "keras" else "tensorflow"
     device = _device(chain[0][0])
     check_device(wanted, device)
-    with _dice_untouched(), keras.device("cpu") if device == "cpu" else nullcontext():
+    with _dice_untouched(), keras.device(device.replace("cuda", "gpu")):
         layers = [
             by_direction(_layer(layer), cell)
             for layer, found in chain
@@ -85,8 +86,17 @@ def _run(chain: _Chain, probe: Probe, wanted: str) -> Trace:
         ]
         places, notes = backend.run_layers(layers, probe)
         dtype = layers[0][0].layer.compute_dtype
-    version = f"{installed(package)} ({installed(engine)})"
-    return Trace(backend.NAME, version, device, dtype, native=True, places=places, notes=notes)
+    return Trace(
+        backend.NAME,
+        f"{installed(package)} ({installed(engine)})",
+        device,
+        dtype,
+        native=True,
+        places=places,
+        notes=notes,
+        kernel=f"copies of {package} layers on {engine}, called eagerly",
+        precision=precision(dtype, device, allow_tf32=True),  # as it is unless the user forbids it
+    )
 
 
 def _package(layer: Any) -> str:  # noqa: ANN401 - untyped library
@@ -101,11 +111,11 @@ def _layer(layer: Any) -> Any:  # noqa: ANN401 - untyped library
 
 
 def _device(layer: Any) -> str:  # noqa: ANN401 - untyped library
-    """Return "cuda" when the weights are on a GPU, else "cpu"."""
+    """Return "cpu", or e.g. "cuda:0" when the weights are on a GPU."""
     weight = layer.weights[0]
     value = weight if hasattr(weight, "device") else weight.value
-    place = str(getattr(value, "device", "")).lower()
-    return "cuda" if "gpu" in place or "cuda" in place else "cpu"
+    gpu = re.search(r"(?:gpu|cuda)\D*(\d+)", str(getattr(value, "device", "")).lower())
+    return "cpu" if gpu is None else f"cuda:{gpu[1]}"
 
 
 @contextmanager

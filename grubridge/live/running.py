@@ -89,11 +89,11 @@ def choose(stacks: Mapping[str, _T], members: Mapping[str, _T], stack: str | Non
 
 
 def check_device(wanted: str, own: str) -> None:
-    """Refuse to run a model elsewhere than where it is.
+    """Refuse to run a model elsewhere than where it is; "cuda" is any of the CUDA devices.
 
     Raises:
         DeviceError: when another device is wanted.
     """
-    if wanted not in ("auto", own):
+    if wanted not in ("auto", own, own.partition(":")[0]):
         reason = f"the model in memory is on {own} and runs there"
         raise DeviceError(f"{reason}; received device {wanted!r}: move the model, or leave it out", reason)

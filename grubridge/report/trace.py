@@ -99,10 +99,11 @@ def render(traced: TracedModel) -> str:
         if probe.lengths is None
         else f"{probe.lengths.min()} to {probe.lengths.max()} steps"
     )
+    how = (run.version, run.device, run.precision or run.dtype, run.kernel)
     sequences = f"{probe.batch} sequence{'s' * (probe.batch != 1)}"
     lines = [
         *wrapped(f"{traced.model}, {printable(traced.stack)}"),
-        *wrapped(f"run: {run.version}, {run.device}, {run.dtype}"),
+        *wrapped("run: " + ", ".join(filter(None, how))),
         *wrapped(f"inputs: {printable(probe.origin)}; {sequences} of {lengths}"),
     ]
     sources = {made.gate_source if made.gates is not None else None for made in run.places.values()}
