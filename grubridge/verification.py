@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,9 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from grubridge.artifacts import OpenArtifact, open_artifact
-from grubridge.checker.carry_out import Outcome, Task, carry_out
+from grubridge.checker.carry_out import Conditions, Task, carry_out
+from grubridge.checker.causes import Probes
+from grubridge.checker.outcome import Outcome
 from grubridge.checker.plan import Subject, plan_conversion, plan_group
-from grubridge.checker.probe import probe_from_file, random_probe
+from grubridge.checker.probe import designed_probe, probe_from_file, random_probe
 from grubridge.checker.result import Cause, CheckedArtifact, CheckedProbe, CheckReport, Tolerance
 from grubridge.checker.structure import shapes
 from grubridge.checker.verdict import Verdict, combined
@@ -30,7 +33,7 @@ from grubridge.version import __version__
 __all__ = ["verify", "verify_conversion"]
 
 BATCH, STEPS = 4, 24
-DEVICES = ("auto", "cpu", "cuda")
+_DEVICE = re.compile("auto|cpu|cuda(:[0-9]+)?")
 
 
 def verify(  # noqa: PLR0913 - the options of one command
@@ -44,6 +47,7 @@ def verify(  # noqa: PLR0913 - the options of one command
     lengths: Sequence[int] | None = None,
     backends: Sequence[str] | None = None,
     device: str = "auto",
+    allow_tf32: bool = False,
     tolerance: Tolerance | None = None,
     hints: ReadHints | None = None,
 ) -> CheckReport:
@@ -59,7 +63,8 @@ def verify(  # noqa: PLR0913 - the options of one command
         steps: steps of random inputs; 3 at least show every mistake.
         lengths: valid steps of each random sequence; None for unequal ones.
         backends: only these runtimes; None for the files' own.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        allow_tf32: whether a GPU may round float32 factors of matrix products to TF32.
         tolerance: the user's own, on the hidden states of the free runs; it then decides, and the report
             says beside it what the rounding bound says.
         hints: what a Keras weights file does not say itself.
@@ -73,8 +78,8 @@ def verify(  # noqa: PLR0913 - the options of one command
     """
     if not artifacts:
         raise ProbeError("verify needs at least one model file; received none")
-    if device not in DEVICES:
-        raise BackendError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
+    if _DEVICE.fullmatch(device) is None:
+        raise BackendError(f"unknown device {device!r}; known: auto, cpu, cuda, cuda:N")
     if inputs is not None and (seed, batch, steps, lengths) != (0, BATCH, STEPS, None):
         raise ProbeError("a file of inputs brings its own sizes: leave out seed, batch, steps and lengths")
     opened = [_opened(Path(path), hints or ReadHints()) for path in artifacts]
@@ -84,16 +89,17 @@ def verify(  # noqa: PLR0913 - the options of one command
     if mismatches:
         return _report(groups, [Outcome(diagnosis=mismatches)], None, tolerance, Verdict.DIFFERENT)
 
-    def probe_for(group: Sequence[Subject]) -> Probe:
+    def probes(group: Sequence[Subject]) -> Probes:
         specs = [subject.spec for subject in group]
+        designed = designed_probe(specs, seed)
         if inputs is not None:
-            return probe_from_file(Path(inputs), specs)
-        return random_probe(specs, seed=seed, batch=batch, steps=steps, lengths=lengths)
+            return Probes(probe_from_file(Path(inputs), specs), designed)
+        return Probes(random_probe(specs, seed=seed, batch=batch, steps=steps, lengths=lengths), designed)
 
     with tempfile.TemporaryDirectory(prefix="grubridge-") as folder:
-        tasks = [Task(plan_group(group, backends, Path(folder)), probe_for(group)) for group in groups]
-        outcomes = carry_out(tasks, device, tolerance)
-    return _report(groups, outcomes, tasks[0].probe, tolerance)
+        tasks = [Task(plan_group(group, backends, Path(folder)), probes(group)) for group in groups]
+        outcomes = carry_out(tasks, Conditions(device, allow_tf32, tolerance), Path(folder))
+    return _report(groups, outcomes, tasks[0].probes.inputs, tolerance)
 
 
 class _Converted(Protocol):
@@ -124,9 +130,12 @@ def verify_conversion(
     opened = [_opened(path, hints or ReadHints()) for path in (conversion.source, conversion.target)]
     entries = [opened[0].select(conversion.stack), opened[1].select()]
     ((source, target),) = _subjects(opened, [entries])
-    probe = random_probe([source.spec, target.spec], seed=seed, batch=BATCH, steps=STEPS)
-    outcomes = carry_out([Task(plan_conversion(source, target), probe)], device)
-    return _report([(source, target)], outcomes, probe)
+    specs = [source.spec, target.spec]
+    inputs = random_probe(specs, seed=seed, batch=BATCH, steps=STEPS)
+    task = Task(plan_conversion(source, target), Probes(inputs, designed_probe(specs, seed)))
+    with tempfile.TemporaryDirectory(prefix="grubridge-") as folder:
+        outcomes = carry_out([task], Conditions(device), Path(folder))
+    return _report([(source, target)], outcomes, inputs)
 
 
 def _opened(path: Path, hints: ReadHints) -> OpenArtifact:
@@ -215,7 +224,7 @@ def _digest(path: Path) -> str | None:
 def _shape_causes(group: Sequence[Subject]) -> list[Cause]:
     first = group[0]
     causes = (shapes(first.spec, other.spec, (first.label, other.label)) for other in group[1:])
-    return [cause for cause in causes if cause is not None]
+    return [Cause("structure", cause) for cause in causes if cause is not None]
 
 
 def _report(
@@ -237,6 +246,8 @@ def _report(
         by_the_bound=by_the_bound,
         artifacts=tuple(subject.about for group in groups for subject in group),
         runs=tuple(run for outcome in outcomes for run in outcome.runs),
+        proofs=tuple(one for outcome in outcomes for one in outcome.proofs),
+        sensitivity=tuple(one for outcome in outcomes for one in outcome.sensitivity),
         comparisons=tuple(one for outcome in outcomes for one in outcome.comparisons),
         diagnosis=tuple(dict.fromkeys(cause for outcome in outcomes for cause in outcome.diagnosis)),
         drift=tuple(one for outcome in outcomes for one in outcome.drift),

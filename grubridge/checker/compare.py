@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from grubridge.reference import cell
 from grubridge.reference.arithmetic import Arithmetic, arithmetic_of
+from grubridge.reference.inputs import initial_state, layer_input
 from grubridge.reference.rounding import Quantity
-from grubridge.spec import Array, GRUDirection, GRUSpec, numpy_dtype
+from grubridge.spec import Array, GRUSpec, numpy_dtype
 from grubridge.traces import DirectionTrace, Place, Probe, Trace
 
-from .judge import Finding, Observation, judge
+from .judge import Finding, Observation, Recomposition, judge
 from .result import Comparison, Edge, Side
 from .verdict import Verdict
 
@@ -47,7 +49,7 @@ def compare(
     found: list[Comparison] = []
     for index, name, direction in spec.directions():
         layer, place = spec.layers[index], (index, name)
-        x = _layer_input(spec, trace, probe, index)
+        x = layer_input(spec, trace, probe, index)
         expected = (probe.batch, probe.steps, direction.hidden_size)
         seen = trace.places.get(place)
         problem = _problem(seen, expected) or (None if x is not None else "the layer below it has no states")
@@ -57,26 +59,34 @@ def compare(
             continue
         received: dict[Quantity, Array] = {"hidden": seen.hidden}
         received.update(seen.gates.items() if seen.gates is not None else ())
-        start = _start(direction, probe, place)
-        observation = Observation(x, start, received, probe.lengths, name, _largest(trace.dtype))
-        for quantity, finding in judge(cell(layer, direction), observation, how).items():
-            found.append(_comparison(finding, edge, sides, place, quantity))
+        start = initial_state(direction, probe, place)
+        observed = seen.gate_source == "observed"
+        largest = _largest(trace.dtype)
+        observation = Observation(x, start, received, probe.lengths, name, largest, observed)
+        judgement = judge(cell(layer, direction), observation, how)
+        ones = [
+            _comparison(finding, edge, sides, place, quantity)
+            for quantity, finding in judgement.findings.items()
+        ]
+        found += _with_recomposition(ones, judgement.recomposition)
     return tuple(found)
 
 
-def _layer_input(spec: GRUSpec, trace: Trace, probe: Probe, index: int) -> Array | None:
-    """[B, T, I] of a layer; None when the trace lacks the layer below."""
-    if index == 0:
-        return probe.x
-    below = [(index - 1, name) for name, _ in spec.layers[index - 1].directions()]
-    if any(place not in trace.places for place in below):
-        return None
-    try:
-        joined: Array = np.concatenate([trace.places[place].hidden for place in below], axis=-1)
-    except ValueError:  # shapes that do not go together
-        return None
-    expected = (probe.batch, probe.steps, spec.layers[index].input_size)
-    return joined if joined.shape == expected else None
+def _with_recomposition(
+    ones: Sequence[Comparison], recomposition: Recomposition | None
+) -> Iterator[Comparison]:
+    """Gates that do not give back states that are right are not the gates of this run: they prove nothing."""
+    hidden = next(one for one in ones if one.quantity == "hidden")
+    foreign = recomposition is not None and recomposition.headroom > 1
+    for one in ones:
+        if one is hidden:
+            yield replace(one, recomposition=recomposition)
+        elif foreign and hidden.verdict is Verdict.EQUIVALENT and one.verdict is not Verdict.INCONCLUSIVE:
+            where = f"layer {one.layer} {one.direction} {one.quantity}"
+            reason = f"{where}: the gates do not give back the states of the run, so they are not its own"
+            yield replace(one, verdict=Verdict.INCONCLUSIVE, reason=reason)
+        else:
+            yield one
 
 
 def _problem(seen: DirectionTrace | None, expected: tuple[int, int, int]) -> str | None:
@@ -88,13 +98,6 @@ def _problem(seen: DirectionTrace | None, expected: tuple[int, int, int]) -> str
         if array.shape != expected:
             return f"the {name} must be {list(expected)}; the runtime returned {list(array.shape)}"
     return None
-
-
-def _start(direction: GRUDirection, probe: Probe, place: Place) -> Array:
-    shape = (probe.batch, direction.hidden_size)
-    if direction.initial_state is not None:
-        return np.broadcast_to(direction.initial_state.astype(np.float64), shape)
-    return probe.initial_state.get(place, np.zeros(shape)).astype(np.float64)
 
 
 def _largest(dtype: str) -> float:

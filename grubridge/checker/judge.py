@@ -6,7 +6,7 @@ over time: two right runtimes of a chaotic network drift apart and still pass, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ import numpy as np
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.equations import Cell
 from grubridge.reference.rounding import Interval, Quantity, deviations, one_step_bounds
+from grubridge.reference.tapped import recomposed, with_tap_errors
 from grubridge.spec import Array, Direction
 from grubridge.traces import previous_state, valid_steps
 
-__all__ = ["Element", "Finding", "Observation", "judge"]
+__all__ = ["Element", "Finding", "Judgement", "Observation", "Recomposition", "judge"]
 
 _CHUNK = 2**18  # elements of one array that are worked on at a time
 
@@ -43,6 +44,7 @@ class Observation:
         lengths: [B], or None.
         direction: of reading.
         largest: the largest finite number of the runtime's format.
+        observed: whether the gates were read out of the fused kernel, which adds to their bounds.
     """
 
     x: Array
@@ -51,6 +53,7 @@ class Observation:
     lengths: Array | None
     direction: Direction
     largest: float
+    observed: bool
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,33 @@ class Finding:
     first_bad_time: int | None
 
 
-def judge(cell: Cell, seen: Observation, how: Arithmetic) -> dict[Quantity, Finding]:
+@dataclass(frozen=True)
+class Recomposition:
+    """Whether gates belong to their run: z * h + (1 - z) * n of them must give the states that were returned.
+
+    Args:
+        max_abs: the largest |z * h + (1 - z) * n - h'|.
+        headroom: the largest over its bound; above 1 they are not the gates of this run.
+    """
+
+    max_abs: float
+    headroom: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What `judge` found.
+
+    Args:
+        findings: by quantity.
+        recomposition: of the gates; None where there are none.
+    """
+
+    findings: Mapping[Quantity, Finding]
+    recomposition: Recomposition | None
+
+
+def judge(cell: Cell, seen: Observation, how: Arithmetic) -> Judgement:
     """Hold `seen` against the equations of `cell`, executed in the arithmetic `how`."""
     batch, steps, _ = seen.x.shape
     valid = valid_steps(batch, steps, seen.lengths)
@@ -88,6 +117,7 @@ def judge(cell: Cell, seen: Observation, how: Arithmetic) -> dict[Quantity, Find
     places = np.argwhere(valid)
     known: Array = np.all(np.isfinite(np.concatenate([x, previous], axis=1)), axis=1)
     hidden_size = hidden.shape[2]
+    recompositions: list[Recomposition] = []
     tallies = {quantity: _Tally(seen) for quantity in received}
     width = deviations(len(places), hidden_size)
     chunk = max(1, _CHUNK // max(hidden_size, x.shape[1]))
@@ -97,17 +127,51 @@ def judge(cell: Cell, seen: Observation, how: Arithmetic) -> dict[Quantity, Find
             tally.lost += int((~known[rows]).sum()) * hidden_size
         rows = rows[known[rows]]
         seen_rows = {quantity: array[rows] for quantity, array in received.items()}
-        bounds = _bounds(cell, x[rows], previous[rows], seen_rows, how, width)
+        bounds = _bounds(cell, x[rows], previous[rows], seen_rows, how, width, observed=seen.observed)
         for quantity, tally in tallies.items():
             tally.add(places[rows], seen_rows[quantity], bounds[quantity])
-    return {quantity: tally.finding() for quantity, tally in tallies.items()}
+        if seen_rows.keys() >= {"update", "candidate"}:
+            recompositions.append(_recomposition(seen_rows, previous[rows], bounds))
+    return Judgement(
+        {quantity: tally.finding() for quantity, tally in tallies.items()}, _worst(recompositions)
+    )
+
+
+def _recomposition(
+    received: Mapping[Quantity, Array], previous: Array, bounds: Mapping[Quantity, Interval]
+) -> Recomposition:
+    with np.errstate(all="ignore"):
+        found = recomposed(received, previous, bounds)
+        judged = np.isfinite(found.bound)
+        error, bound = found.error[judged], found.bound[judged]
+        headroom = np.where(error == 0, 0, error / bound)
+    largest = (np.nan_to_num(one, nan=np.inf).max(initial=0) for one in (error, headroom))
+    return Recomposition(*map(float, largest))
+
+
+def _worst(found: Sequence[Recomposition]) -> Recomposition | None:
+    if not found:
+        return None
+    return Recomposition(max(one.max_abs for one in found), max(one.headroom for one in found))
 
 
 def _bounds(
-    cell: Cell, x: Array, previous: Array, received: Mapping[Quantity, Array], how: Arithmetic, width: float
+    cell: Cell,
+    x: Array,
+    previous: Array,
+    received: Mapping[Quantity, Array],
+    how: Arithmetic,
+    width: float,
+    *,
+    observed: bool,
 ) -> dict[Quantity, Interval]:
     """The bounds of every row; where the quick bound alone is exceeded, those of sums in natural order."""
-    bounds = one_step_bounds(cell, x, previous, how, deviations=width)
+
+    def computed(x: Array, previous: Array, *, in_order: bool) -> dict[Quantity, Interval]:
+        bounds = one_step_bounds(cell, x, previous, how, deviations=width, in_order=in_order)
+        return with_tap_errors(bounds, cell, how) if observed else bounds
+
+    bounds = computed(x, previous, in_order=False)
     exceeded, proved = np.zeros(len(x), bool), np.zeros(len(x), bool)
     for quantity, array in received.items():
         interval = bounds[quantity]
@@ -116,7 +180,7 @@ def _bounds(
         proved |= (error > interval.worst).any(axis=1)
     suspect = exceeded & ~proved
     if suspect.any():
-        slow = one_step_bounds(cell, x[suspect], previous[suspect], how, deviations=width, in_order=True)
+        slow = computed(x[suspect], previous[suspect], in_order=True)
         for quantity, interval in bounds.items():
             interval.statistical[suspect] = slow[quantity].statistical
     return bounds

@@ -11,7 +11,9 @@ from grubridge.reference.rounding import Quantity
 from grubridge.spec import Direction
 from grubridge.traces import GateSource
 
-from .judge import Element
+from .algebra import Proof
+from .judge import Element, Recomposition
+from .sensitivity import Sensed
 from .verdict import Verdict
 
 __all__ = [
@@ -22,7 +24,9 @@ __all__ = [
     "Comparison",
     "Drift",
     "Edge",
+    "FileProof",
     "Run",
+    "Sensing",
     "Side",
     "Tolerance",
     "Tolerated",
@@ -87,6 +91,9 @@ class Run:
         seconds: wall time of loading and running.
         notes: what a reader should know.
         gates: how they were obtained: "observed", "replayed" or "reference"; None when the run has none.
+        kernel: what computed, in a few words.
+        precision: of the computation, e.g. "float32, TF32 allowed".
+        constants: where the errors of its activation functions come from, e.g. "measured here".
     """
 
     artifact: str
@@ -98,6 +105,9 @@ class Run:
     seconds: float
     notes: tuple[str, ...]
     gates: GateSource | None
+    kernel: str = ""
+    precision: str = ""
+    constants: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,7 @@ class Comparison:
         worst: where that is.
         first_bad_time: the first step, in the order of reading, with an error above its bound.
         reason: why it is INCONCLUSIVE.
+        recomposition: of a hidden state: whether the gates that are compared beside it are its own.
     """
 
     edge: Edge
@@ -135,6 +146,7 @@ class Comparison:
     worst: Element | None = None
     first_bad_time: int | None = None
     reason: str = ""
+    recomposition: Recomposition | None = None
 
 
 @dataclass(frozen=True)
@@ -142,14 +154,48 @@ class Cause:
     """Why a check did not end in EQUIVALENT.
 
     Args:
-        cause: in a few words, e.g. "precision".
+        cause: in a few words, e.g. "gate order".
         detail: in a sentence.
-        edits: what would have to change for the difference to vanish.
+        edits: the mistakes, for a machine, e.g. "gate_order=reset,update,candidate".
+        ties: other causes that explain the same.
+        mend: what to do about it.
     """
 
     cause: str
     detail: str
     edits: tuple[str, ...] = ()
+    ties: tuple[str, ...] = ()
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class FileProof:
+    """What the numbers of two files say, whatever was run: labels of the files, and the proof."""
+
+    left: str
+    right: str
+    proof: Proof
+
+
+@dataclass(frozen=True)
+class Sensing:
+    """What a run on the designed probe could have told of single weights, and what it told.
+
+    Args:
+        edge: what it was part of.
+        left: one side.
+        right: the other.
+        verdict: DIFFERENT when a weight differs, or a step is beyond its bound.
+        headroom: largest error over bound of a step; None when nothing was judged.
+        sensed: which changes of a weight would have been seen, and which was.
+    """
+
+    edge: Edge
+    left: Side
+    right: Side
+    verdict: Verdict
+    headroom: float | None
+    sensed: Sensed
 
 
 @dataclass(frozen=True)
@@ -239,7 +285,9 @@ class CheckReport:
         by_the_bound: the verdict without that tolerance.
         artifacts: what was checked.
         runs: what ran.
+        proofs: what the numbers of the files say.
         comparisons: what was compared.
+        sensitivity: which changes of a single weight would have been seen.
         diagnosis: why it is not EQUIVALENT.
         drift: of free-running pairs, for information.
         lyapunov_exponent: mean growth per step of a small difference of states in the first file's equations,
@@ -255,7 +303,9 @@ class CheckReport:
     by_the_bound: Verdict
     artifacts: tuple[CheckedArtifact, ...]
     runs: tuple[Run, ...]
+    proofs: tuple[FileProof, ...]
     comparisons: tuple[Comparison, ...]
+    sensitivity: tuple[Sensing, ...]
     diagnosis: tuple[Cause, ...]
     drift: tuple[Drift, ...]
     lyapunov_exponent: float | None

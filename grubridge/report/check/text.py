@@ -11,6 +11,8 @@ from grubridge.files.text import printable
 from grubridge.reference.rounding import QUANTITIES, Quantity
 from grubridge.report.wrapping import wrapped
 
+from .sections import causes, proofs, sensitivity
+
 __all__ = ["render"]
 
 _LONGEST_NOTE = 500
@@ -41,6 +43,7 @@ def render(report: CheckReport) -> str:
     lines = list(_legend(report, letters))
     if report.probe is not None:
         lines.append(_inputs(report.probe))
+    lines += proofs(report, letters)
     lines.append("")
     for key, found in edges.items():
         lines += _edge(key, found, letters, detailed=len(edges) <= _DETAILED)
@@ -49,12 +52,12 @@ def render(report: CheckReport) -> str:
         lines.append("")
         replayed = any(run.gates == "replayed" for run in report.runs)
         lines += wrapped(f"{_BOUND} {_REPLAYED if replayed else ''}", hanging="")
+    lines += sensitivity(report)
     if report.drift:
         lines += wrapped(f"drift, never judged: {_drift(report, letters)}")
     for name, reason in report.left_out.items():
         lines += wrapped(f"left out: {name}: {reason}")
-    for one in report.diagnosis:
-        lines += wrapped(f"why: {one.cause}: {one.detail}")
+    lines += causes(report)
     return "\n".join([*lines, "", _verdict(report, edges, letters)]) + "\n"
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
-from grubridge.checker.result import CheckReport, Comparison
+from grubridge.checker.result import CheckReport, Comparison, FileProof, Sensing
+from grubridge.checker.sensitivity import Visibility
 
 __all__ = ["to_json"]
 
@@ -27,16 +29,27 @@ def to_json(report: CheckReport) -> dict[str, Any]:
                 "dtype": run.dtype,
                 "native": run.native,
                 "seconds": round(run.seconds, 3),
+                "kernel": run.kernel,
+                "precision": run.precision,
                 "gates": run.gates,
+                "activation_constants": run.constants or None,
                 "notes": list(run.notes),
             }
             for run in report.runs
         ],
+        "files": [_proof(one) for one in report.proofs],
         "comparisons": [_comparison(one) for one in report.comparisons],
         "diagnosis": [
-            {"cause": one.cause, "detail": one.detail, "edits": list(one.edits)} for one in report.diagnosis
+            {
+                "cause": one.cause,
+                "detail": one.detail,
+                "edits": list(one.edits),
+                "ties": list(one.ties),
+                "mend": one.mend or None,
+            }
+            for one in report.diagnosis
         ],
-        "sensitivity": None,
+        "sensitivity": [_sensing(one) for one in report.sensitivity],
         "drift": [
             {
                 "left": str(one.left),
@@ -72,6 +85,11 @@ def _comparison(one: Comparison) -> dict[str, Any]:
         "certainty": _finite(one.certainty),
         "worst": worst and {"batch": worst.batch, "time": worst.time, "unit": worst.unit},
         "first_bad_time": one.first_bad_time,
+        "recomposition": one.recomposition
+        and {
+            "max_abs": _finite(one.recomposition.max_abs),
+            "headroom": _finite(one.recomposition.headroom),
+        },
     }
 
 
@@ -85,6 +103,51 @@ def _probe(report: CheckReport) -> dict[str, Any] | None:
         "steps": probe.steps,
         "lengths": probe.lengths and list(probe.lengths),
         "initial_state": probe.initial_state,
+    }
+
+
+def _proof(one: FileProof) -> dict[str, Any]:
+    proof = one.proof
+    return {
+        "left": one.left,
+        "right": one.right,
+        "equal": proof.equal,
+        "same_output": proof.same_output,
+        "remarks": list(proof.remarks),
+        "differences": [{**asdict(found), "max_abs": _finite(found.max_abs)} for found in proof.differences],
+        "permutation": [asdict(found) for found in proof.permutation],
+    }
+
+
+def _sensing(one: Sensing) -> dict[str, Any]:
+    return {
+        "edge": one.edge,
+        "left": str(one.left),
+        "right": str(one.right),
+        "verdict": one.verdict.value,
+        "headroom": _finite(one.headroom),
+        "total": _visibility(one.sensed.total),
+        "places": [
+            {
+                "layer": place.layer,
+                "direction": place.direction,
+                "rows": place.rows,
+                "score": _finite(place.score),
+                "arrays": {name: _visibility(seen) for name, seen in place.arrays.items()},
+            }
+            for place in one.sensed.places
+        ],
+        "changes": [asdict(change) for change in one.sensed.changes],
+    }
+
+
+def _visibility(seen: Visibility) -> dict[str, Any]:
+    """Changes of one weight that are seen: in half of the weights, in 99 of 100, and shares by relative size."""
+    return {
+        "weights": seen.weights,
+        "median": _finite(seen.median),
+        "most": _finite(seen.most),
+        "coverage": {f"{relative:g}": share for relative, share in seen.coverage.items()},
     }
 
 

@@ -1,0 +1,178 @@
+"""Why a run is not what it is held against: a number in the files, a mistake, a precision, a weight."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from grubridge.diagnosis.explain import Explanation, explain
+from grubridge.diagnosis.weight_change import WeightChange, localise
+from grubridge.files.text import printable
+from grubridge.reference.arithmetic import Arithmetic
+from grubridge.traces import Place, Probe, Trace
+
+from .algebra import Proof
+from .calibration import Constants
+from .permutation import UnitPermutation
+from .plan import Held, PlannedRun
+from .result import Cause, Comparison, Sensing
+from .verdict import Verdict
+
+__all__ = ["Difference", "Executed", "Probes", "causes"]
+
+
+_SHOWN = 8
+_PRECISION = "run it in full precision, or accept it with a tolerance of your own: --atol, --rtol"
+
+
+@dataclass(frozen=True)
+class Probes:
+    """The inputs of a check.
+
+    Args:
+        inputs: sequences, random or the user's own.
+        designed: independent single steps, in which the change of one weight shows.
+    """
+
+    inputs: Probe
+    designed: Probe
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A planned run that was carried out.
+
+    Args:
+        planned: the plan.
+        trace: what it did on the inputs.
+        designed: what it did on the designed probe; None when that failed.
+        constants: of its runtime's activation functions.
+    """
+
+    planned: PlannedRun
+    trace: Trace
+    designed: Trace | None
+    constants: Constants
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A run, and what was found when it was held against something.
+
+    Args:
+        held: against what.
+        run: the run.
+        compared: on the inputs.
+        sensing: on the designed probe.
+        proof: what the numbers of the two files say, end to end.
+        how: the arithmetic that was allowed for.
+    """
+
+    held: Held
+    run: Executed
+    compared: Sequence[Comparison]
+    sensing: Sensing | None
+    proof: Proof | None
+    how: Arithmetic
+
+
+def causes(found: Difference, probes: Probes) -> Iterator[Cause]:
+    """Yield what explains a difference, the most certain first; nothing where there is none."""
+    places = {(one.layer, one.direction) for one in found.compared if one.verdict is Verdict.DIFFERENT}
+    sensed = found.sensing is not None and found.sensing.verdict is Verdict.DIFFERENT
+    if not places and not sensed:
+        return
+    if found.proof is not None and found.proof.permutation:
+        yield Cause(
+            "order of hidden units", "; ".join(map(_order, found.proof.permutation)), mend=_fix(found)
+        )
+        return
+    single = _single_number(found)
+    if single is not None:
+        yield single
+        return
+    explanations = _explained(found, probes, places)
+    yield from (_mistake(one, found) for one in explanations)
+    explained = {place for one in explanations for place in one.places}
+    for change in _changes(found, probes, places - explained, explained):
+        yield _weight(change, found)
+        explained.add((change.layer, change.direction))
+    left = sorted(places - explained)
+    if left:
+        where = ", ".join(f"layer {layer} {direction}" for layer, direction in left)
+        yield Cause("unexplained", f"no known mistake, precision or single weight explains {where}")
+
+
+def _fix(found: Difference) -> str:
+    """How to have the second file as it should be; only files that the user has can be mended."""
+    if found.held.edge != "end-to-end":
+        return ""
+    files = (
+        shlex.quote(printable(subject.about.path))
+        for subject in (found.held.subject, found.run.planned.subject)
+    )
+    return f"grubridge verify {' '.join(files)} --fix NEW writes the second file as it should be"
+
+
+def _order(one: UnitPermutation) -> str:
+    shown = ", ".join(map(str, one.order[:_SHOWN])) + (", ..." if len(one.order) > _SHOWN else "")
+    return f"units 0, 1, 2, ... of layer {one.layer} {one.direction} are units {shown} of the first file"
+
+
+def _single_number(found: Difference) -> Cause | None:
+    """The cause, where two files differ in one number only."""
+    proof = found.proof
+    if proof is None or len(proof.differences) != 1 or proof.differences[0].count != 1:
+        return None
+    one = proof.differences[0]
+    if one.unit is None:
+        return None
+    index = f"[{one.unit}]" if one.column is None else f"[{one.unit}, {one.column}]"
+    where = f"layer {one.layer} {one.direction} {one.tensor}{index}"
+    by = "" if one.max_abs is None else f" by {one.max_abs:.2g}"
+    return Cause("weight", f"one number of the files differs{by}: {where} is {one.detail}", mend=_fix(found))
+
+
+def _explained(found: Difference, probes: Probes, places: set[Place]) -> tuple[Explanation, ...]:
+    """Search for mistakes in what the inputs show, else in what the designed probe shows."""
+    trace: Trace | None = found.run.trace
+    probe = probes.inputs
+    if not places:
+        trace, probe = found.run.designed, probes.designed
+    if trace is None:
+        return ()
+    order = [(index, name) for index, name, _ in found.held.spec.directions()]
+    return explain(
+        found.held.spec, trace, probe, found.how, [one for one in order if one in places or not places]
+    )
+
+
+def _mistake(one: Explanation, found: Difference) -> Cause:
+    lowered = all(edit.axis == "precision" for edit in one.hypothesis)
+    mend = _fix(found) if one.convention else _PRECISION if lowered else ""
+    return Cause(one.cause, one.sentence, one.edits, tuple(tie.what for tie in one.ties), mend)
+
+
+def _changes(
+    found: Difference, probes: Probes, places: set[Place], explained: set[Place]
+) -> Iterator[WeightChange]:
+    """Yield the single weights that account for what is left."""
+    sensed = found.sensing.sensed.changes if found.sensing is not None else ()
+    for change in sensed:
+        place = (change.layer, change.direction)
+        if place not in explained and (change.explains or place not in places):
+            yield change
+            places = places - {place}
+    for place in sorted(places):
+        looked = localise(found.held.spec, found.run.trace, probes.inputs, place, found.how)
+        if looked is not None and looked.explains:
+            yield looked
+
+
+def _weight(change: WeightChange, found: Difference) -> Cause:
+    index = f"[{change.unit}]" if change.column is None else f"[{change.unit}, {change.column}]"
+    where = f"layer {change.layer} {change.direction} {change.part}.{change.gate}{index}"
+    rest = "" if change.explains else ", and more than that"
+    edits = (f"{change.part}.{change.gate}{index}{change.change:+.3g}",)
+    return Cause("weight", f"{where} differs by {change.change:+.2g}{rest}", edits, mend=_fix(found))

@@ -1,0 +1,117 @@
+"""What became of one task: every run held against what it is to be, and why it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from grubridge.reference.arithmetic import UNIT_ROUNDOFF, Arithmetic, arithmetic_of
+from grubridge.traces import Probe
+
+from .algebra import Proof, prove
+from .causes import Difference, Executed, Probes, causes
+from .compare import compare
+from .plan import Held, PlannedRun
+from .result import Cause, Comparison, Drift, Edge, FileProof, Run, Sensing, Side, Tolerated
+from .sensitivity import sense
+from .structure import largest_weight_change
+from .verdict import Verdict, combined
+
+__all__ = ["NOT_RUN", "Outcome"]
+
+NOT_RUN = "not run"
+
+
+@dataclass
+class Outcome:
+    """What became of a task."""
+
+    runs: list[Run] = field(default_factory=list)
+    proofs: list[FileProof] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    sensitivity: list[Sensing] = field(default_factory=list)
+    diagnosis: list[Cause] = field(default_factory=list)
+    drift: list[Drift] = field(default_factory=list)
+    lyapunov_exponent: float | None = None
+    tolerated: list[Tolerated] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def by_the_bound(self) -> Verdict:
+        """What every step's rounding bound and the filter for single weights say."""
+        seen = (one.verdict for one in self.sensitivity if one.verdict is Verdict.DIFFERENT)
+        return self._unless_not_run([*(one.verdict for one in self.comparisons), *seen])
+
+    @property
+    def by_tolerance(self) -> Verdict:
+        """What the user's own tolerance says of the free runs."""
+        return self._unless_not_run(one.verdict for one in self.tolerated)
+
+    def _unless_not_run(self, verdicts: Iterable[Verdict]) -> Verdict:
+        """A file that did not run leaves the whole inconclusive, unless a difference was found."""
+        not_run = any(cause.cause == NOT_RUN for cause in self.diagnosis)
+        return combined([*verdicts, *[Verdict.INCONCLUSIVE] * not_run])
+
+    def compare(self, run: Executed, held: Held, other_run: Side | None, probes: Probes) -> None:
+        """Hold a run against one thing that it is to be, and look for causes where it is not."""
+        equations, side = Side(held.subject.label, None), run.planned.side
+        sides = {
+            "read": (side, equations),
+            "write": (equations, side),
+            "end-to-end": (other_run or equations, side),
+        }[held.edge]
+        how = _arithmetic(held, run)
+        proof = self._proof(held, run.planned)
+        if proof is not None and proof.equal and self._repeat(held.edge, sides, side):
+            return
+        found = compare(held.spec, run.trace, probes.inputs, held.edge, sides, how)
+        sensing = _sensing(held, run, sides, probes.designed, how)
+        self.comparisons += found
+        self.sensitivity += [sensing] if sensing is not None else []
+        self.diagnosis += (Cause("not judged", one.reason) for one in found if one.reason)
+        self.diagnosis += causes(Difference(held, run, found, sensing, proof, how), probes)
+
+    def _proof(self, held: Held, planned: PlannedRun) -> Proof | None:
+        """Compare the numbers of two files, once."""
+        if held.edge != "end-to-end":
+            return None
+        left, right = held.subject, planned.subject
+        proof = prove(left.spec, right.spec, (left.label, right.label))
+        self.proofs.append(FileProof(left.label, right.label, proof))
+        return proof
+
+    def _repeat(self, edge: Edge, sides: tuple[Side, Side], side: Side) -> bool:
+        """Say of the first file what was found of the run's own: the two are proved to be one function."""
+        own = [one for one in self.comparisons if one.edge == "read" and one.left == side]
+        seen = [one for one in self.sensitivity if one.edge == "read" and one.left == side]
+        self.comparisons += (replace(one, edge=edge, left=sides[0], right=sides[1]) for one in own)
+        self.sensitivity += (replace(one, edge=edge, left=sides[0], right=sides[1]) for one in seen)
+        return bool(own)
+
+
+def _sensing(
+    held: Held, run: Executed, sides: tuple[Side, Side], designed: Probe, how: Arithmetic
+) -> Sensing | None:
+    """Look for the change of one weight in the run on the designed probe."""
+    if run.designed is None:
+        return None
+    found = compare(held.spec, run.designed, designed, held.edge, sides, how)
+    sensed = sense(held.spec, run.designed, designed, how)
+    verdict = combined(one.verdict for one in found)
+    return Sensing(
+        held.edge,
+        *sides,
+        Verdict.DIFFERENT if sensed.changes else verdict,
+        max((one.headroom for one in found if one.headroom is not None), default=None),
+        sensed,
+    )
+
+
+def _arithmetic(held: Held, run: Executed) -> Arithmetic:
+    """The runtime's own, unless it holds rounded weights: then the finer precision of the two files."""
+    dtype, errors = run.trace.dtype, run.constants.errors
+    if held.edge == "end-to-end" and largest_weight_change(held.spec, run.planned.subject.spec):
+        dtype = min(dtype, held.spec.dtype.name, key=lambda name: UNIT_ROUNDOFF[name])
+    return arithmetic_of(
+        run.trace.backend, dtype, run.trace.device, errors if dtype == run.trace.dtype else None
+    )
