@@ -29,9 +29,10 @@ def _required() -> set[str]:
     return required
 
 
-def pytest_configure() -> None:
-    """Refuse a misspelt GRUBRIDGE_REQUIRE before any test runs."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a misspelt GRUBRIDGE_REQUIRE before any test runs, and declare the mark of GPU tests."""
     _required()
+    config.addinivalue_line("markers", "gpu: needs a CUDA device; skipped by name where there is none")
 
 
 def pytest_report_header() -> str:

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from grubridge.errors import DeviceError, ProbeError
-from grubridge.files.text import printable
 from grubridge.spec import Array
 from grubridge.traces import Place, Probe, Trace
 
@@ -89,7 +88,7 @@ def choose_device(wanted: str, offered: Sequence[str]) -> str:
         return cuda[0]
     if wanted in offered or ("cuda" in offered and _NUMBERED.fullmatch(wanted)):
         return wanted
-    message = f"it has no device {printable(wanted)!r} here; it offers {', '.join(offered)}"
+    message = f"it has no device {wanted!r} here; it offers {', '.join(offered)}"
     raise DeviceError(message, message)
 
 

@@ -24,6 +24,7 @@ number of rows: x [N, I] and h [N, H] to h' [N, H]."""
 
 _LARGEST_WEIGHT = 256 << 20  # bytes of the wider recurrent weight
 _LARGEST_BATCH = 64 << 20  # bytes of the three gates of the rows that are run at once
+_CHEAPEST_PARTS, _LARGE = 3, 256  # c parts cost c*(1 + 3/c)^2, least at 3; few units are not worth it
 _MOST_PARTS = 8  # a model so large that its units need more is replayed: that costs more than running it
 
 
@@ -185,7 +186,7 @@ def _parts(direction: GRUDirection) -> list[slice]:
     spare = (math.isqrt(_LARGEST_WEIGHT // (3 * itemsize)) - size) // 3
     if spare * _MOST_PARTS < size:
         return []
-    count = math.ceil(size / spare)
+    count = max(math.ceil(size / spare), _CHEAPEST_PARTS if size >= _LARGE else 1)
     return [slice(k * size // count, (k + 1) * size // count) for k in range(count)]
 
 

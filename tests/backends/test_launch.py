@@ -6,12 +6,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from grubridge.backends.base import Artifact, choose_device
+from grubridge.backends.base import Artifact, choose_device, precision
 from grubridge.backends.launch import TIMEOUT, Job, devices, run_jobs
 from grubridge.backends.registry import BACKENDS, BackendEntry, available, find, native_backend, require
 from grubridge.errors import (
@@ -64,7 +65,8 @@ def run(artifact, probe, device, *, allow_tf32=False):
     start = probe.initial_state[0, "backward"]
     gates = Gates(probe.x, -probe.x, probe.x / 3)
     made = DirectionTrace(probe.x, start, probe.x[..., :1] * 2, gates, "replayed")
-    return Trace("fake", version(), device, "float64", True, {(0, "backward"): made}, notes=notes)
+    told = {"kernel": "none", "precision": f"TF32 {allow_tf32}"}
+    return Trace("fake", version(), device, "float64", True, {(0, "backward"): made}, notes=notes, **told)
 """
 
 
@@ -267,11 +269,52 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Did you mean" in str(offered["pytroch"])
 
 
-def test_choice_of_a_device() -> None:
-    assert choose_device("auto", ("cpu", "cuda")) == "cuda"
-    assert choose_device("auto", ("cpu",)) == "cpu"
-    with pytest.raises(DeviceError, match="it has no device 'tpu' here; it offers cpu, cuda"):
-        choose_device("tpu", ("cpu", "cuda"))
+@pytest.mark.parametrize(
+    ("wanted", "offered", "chosen"),
+    [
+        ("auto", ("cpu",), "cpu"),
+        ("auto", ("cpu", "cuda"), "cuda"),
+        ("auto", ("cpu", "cuda:0", "cuda:1"), "cuda:0"),
+        ("cpu", ("cpu", "cuda:0"), "cpu"),
+        ("cuda", ("cpu", "cuda:0", "cuda:1"), "cuda:0"),
+        ("cuda:1", ("cpu", "cuda:0", "cuda:1"), "cuda:1"),
+        ("cuda:3", ("cpu", "cuda"), "cuda:3"),  # how many there are is not known
+    ],
+)
+def test_choice_of_a_device(wanted: str, offered: tuple[str, ...], chosen: str) -> None:
+    assert choose_device(wanted, offered) == chosen
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered", "words"),
+    [
+        ("tpu", ("cpu", "cuda"), "it has no device 'tpu' here; it offers cpu, cuda"),
+        ("cuda", ("cpu",), "it has no device 'cuda' here; it offers cpu"),
+        ("cuda:2", ("cpu", "cuda:0"), "it has no device 'cuda:2' here; it offers cpu, cuda:0"),
+        ("cuda:\x1b", ("cpu", "cuda"), "it has no device 'cuda:\\x1b' here; it offers cpu, cuda"),
+    ],
+)
+def test_a_device_that_there_is_not(wanted: str, offered: tuple[str, ...], words: str) -> None:
+    with pytest.raises(DeviceError) as refused:
+        choose_device(wanted, offered)
+
+    assert str(refused.value) == refused.value.reason == words
+
+
+def test_precision_in_words() -> None:
+    assert precision("float32", "cuda:0", allow_tf32=True) == "float32, TF32 allowed"
+    assert precision("float32", "cuda:0", allow_tf32=False) == "float32"
+    assert precision("float32", "cpu", allow_tf32=True) == "float32"
+    assert precision("float16", "cuda", allow_tf32=True) == "float16"
+
+
+def test_tf32_is_forbidden_unless_it_is_allowed(fake: Callable[..., Job]) -> None:
+    forbidden, allowed = run_jobs([fake("tf32"), replace(fake("tf32"), allow_tf32=True)])
+
+    assert isinstance(forbidden, Trace)
+    assert isinstance(allowed, Trace)
+    assert (forbidden.precision, allowed.precision) == ("TF32 False", "TF32 True")
+    assert forbidden.kernel == "none"
 
 
 def test_a_device_that_is_not_offered(fake: Callable[..., Job]) -> None:
