@@ -303,6 +303,8 @@ def test_idle_reset_gates_do_not_matter_and_others_do(*, reset_after: bool) -> N
     assert _apart(pruned, not_same) > 1e-6
     found = {one.tensor: (one.unit, one.count) for one in prove(pruned, not_same).differences}
     assert found == {"input_weight.reset": (4, 5), "recurrent_weight.reset": (4, 7)}
+    one_sided = {one.tensor: one.count for one in prove(spec, same).differences}
+    assert one_sided["input_weight.reset"] == 2 * 5  # idle on one side alone, so it is compared
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])

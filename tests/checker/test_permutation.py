@@ -209,6 +209,86 @@ def test_dead_units_that_nothing_tells_apart_stay_where_they_are() -> None:
     assert _found(one, other) == {(0, "forward"): [2, 1, 0, 3]}
 
 
+def test_an_order_of_inner_units_is_preferred_to_one_of_the_output() -> None:
+    below = _ring([[0, 1, 2]])
+    above = _ring([[0, 1, 2]]).layers[0].forward
+    assert above is not None
+    reads = Gates(*(np.eye(3) * gate + 0.5 for gate in (0.25, 0.375, 0.75)))
+    spec = GRUSpec(
+        (*below.layers, GRULayer(replace(above, input_weight=reads), None, reset_after=True))
+    )  # both layers turned by one unit are the same network
+    other = _permuted(spec, {(0, "forward"): np.array([1, 2, 0])})
+
+    assert max(_apart(spec, other, {(0, "forward"): [1, 2, 0]}).values()) < 1e-12
+    assert _found(spec, other) == {(0, "forward"): [1, 2, 0]}
+    assert prove(spec, other).same_output
+
+
+def _alike(size: int, input_size: int) -> GRUDirection:
+    """Units that differ in the rows of their input weights alone."""
+    w = np.full((size, input_size), 0.375)
+    u = np.full((size, size), 0.125)
+    return GRUDirection(Gates(w, w, w), Gates(u, u, u))
+
+
+def _one_layer(d: GRUDirection) -> GRUSpec:
+    return GRUSpec((GRULayer(d, None, reset_after=True),))
+
+
+def test_units_whose_gates_have_exchanged_weights_are_two_kinds() -> None:
+    d = _alike(2, 4)
+    rows = np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]])
+    spec = _one_layer(replace(d, input_weight=Gates(rows, rows[::-1], d.input_weight.candidate)))
+    other = _permuted(spec, {(0, "forward"): np.array([1, 0])})
+
+    assert _found(spec, other) == {(0, "forward"): [1, 0]}
+
+
+@pytest.mark.parametrize("column", [3, 600])
+def test_one_distinct_column_of_many_inputs_suffices(column: int) -> None:
+    d = _alike(5, 700)
+    weight = d.input_weight.reset.copy()
+    weight[:, column] = [0.1, 0.2, 0.3, 0.4, 0.5]
+    spec = _one_layer(replace(d, input_weight=replace(d.input_weight, reset=weight)))
+    other = _permuted(spec, {(0, "forward"): np.array([3, 0, 4, 1, 2])})
+
+    assert _found(spec, other) == {(0, "forward"): [3, 0, 4, 1, 2]}
+
+
+def test_signs_of_zeros_and_idle_reset_gates_hide_no_order() -> None:
+    random = np.random.default_rng(12)
+    d = _alike(6, 4)
+    product = np.full((6, 6), 0.25)
+    product[[1, 4]] = 0  # where r multiplies nothing else
+    np.fill_diagonal(product, 0)
+    rows = random.random((6, 4))
+    d = replace(
+        d,
+        input_weight=replace(d.input_weight, reset=rows, candidate=rows * 0.5),
+        recurrent_weight=replace(d.recurrent_weight, candidate=product),
+        input_bias=Gates(*3 * [np.zeros(6)]),
+    )
+    spec = _one_layer(d)
+    order = np.array([4, 2, 0, 5, 1, 3])
+    moved = _permuted(spec, {(0, "forward"): order}).layers[0].forward
+    assert moved is not None
+    idle = np.isin(order, [1, 4])
+    w, u = moved.input_weight.reset.copy(), moved.recurrent_weight.reset.copy()
+    w[idle], u[idle] = random.random((2, 4)), random.random((2, 6))
+    signed = np.where(moved.recurrent_weight.candidate == 0, -0.0, moved.recurrent_weight.candidate)
+    other = _one_layer(
+        replace(
+            moved,
+            input_weight=replace(moved.input_weight, reset=w),
+            recurrent_weight=replace(moved.recurrent_weight, reset=u, candidate=signed),
+            input_bias=Gates(*3 * [-np.zeros(6)]),
+        )
+    )
+
+    assert max(_apart(spec, other, {(0, "forward"): order.tolist()}).values()) < 1e-12
+    assert _found(spec, other) == {(0, "forward"): order.tolist()}
+
+
 def _arrays(found: Mapping[Place, list[int]]) -> Orders:
     return {place: np.array(order) for place, order in found.items()}
 
