@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Output, exit_code, show
+from .console import Output, exit_code, highlighted, say, say_json, show, tell
 from .options import Candidate, Gates, Json, ResetAfter, Stack
 
 
@@ -42,6 +42,13 @@ def verify(
         typer.Option("--atol", help="A tolerance of your own, absolute; it then decides, not the bound."),
     ] = None,
     rtol: Annotated[float | None, typer.Option("--rtol", help="Likewise, relative.")] = None,
+    allow_tf32: Annotated[
+        bool, typer.Option("--allow-tf32", help="A GPU may round float32 factors to TF32.")
+    ] = False,
+    fix: Annotated[
+        Path | None,
+        typer.Option("--fix", metavar="NEW", help="Write the second file as it should be, and verify that."),
+    ] = None,
     activation: Candidate = None,
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
@@ -54,6 +61,7 @@ def verify(
     import grubridge
 
     Output.as_json = json
+    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after)
     report = grubridge.verify(
         *artifacts,
         stack=stack,
@@ -65,11 +73,25 @@ def verify(
         lengths=_lengths(lengths),
         backends=tuple(backend) if backend else None,
         device=device,
+        allow_tf32=allow_tf32,
         tolerance=None if atol is None and rtol is None else grubridge.Tolerance(atol or 0.0, rtol or 0.0),
-        hints=grubridge.ReadHints(activation, recurrent_activation, reset_after),
+        hints=hints,
     )
-    show(report, json=json)
-    raise typer.Exit(exit_code(report.verdict))
+    if fix is None or report.by_the_bound is grubridge.Verdict.EQUIVALENT:
+        show(report, json=json)
+        if fix is not None:
+            tell(f"--fix: there is nothing to mend; {fix} was not written")
+        raise typer.Exit(exit_code(report.verdict))
+    if not json:
+        show(report, json=False)  # a refusal to mend must not hide what was found
+    mended = grubridge.mend(report, fix, hints=hints)
+    if json:
+        parts = {"conversion": mended.conversion, "verification": mended.check}
+        document = {name: grubridge.to_json(part) for name, part in parts.items()}
+        say_json({**grubridge.to_json(report), "fix": document})
+    else:
+        say(highlighted(f"\n{grubridge.render(mended.conversion)}\n{grubridge.render(mended.check)}"))
+    raise typer.Exit(exit_code(mended.check.verdict))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from grubridge.live.keras import from_layer, to_layer
     from grubridge.live.onnx import from_model, to_model
     from grubridge.live.pytorch import from_module, to_module
+    from grubridge.mending import Mended, mend
     from grubridge.report import render, to_json
     from grubridge.spec import GRUSpec
     from grubridge.tracing import TracedModel, trace
@@ -51,6 +52,7 @@ _HOMES = {
     "GRUSpec": "spec",
     "Inspection": "inspection",
     "InvalidSpecError": "errors",
+    "Mended": "mending",
     "MissingDependencyError": "errors",
     "ProbeError": "errors",
     "ReadHints": "formats.base",
@@ -73,6 +75,7 @@ _HOMES = {
     "from_module": "live.pytorch",
     "inspect": "inspection",
     "list_stacks": "inspection",
+    "mend": "mending",
     "read": "conversion",
     "render": "report",
     "to_json": "report",
@@ -97,6 +100,7 @@ __all__ = [
     "GRUSpec",
     "Inspection",
     "InvalidSpecError",
+    "Mended",
     "MissingDependencyError",
     "ProbeError",
     "ReadHints",
@@ -118,6 +122,7 @@ __all__ = [
     "from_module",
     "inspect",
     "list_stacks",
+    "mend",
     "read",
     "render",
     "to_json",

@@ -79,7 +79,7 @@ def prove(left: GRUSpec, right: GRUSpec, sides: tuple[str, str] = ("the first", 
     """
     unlike = shapes(left, right, sides)
     if unlike is not None:
-        raise ValueError(unlike.detail)
+        raise ValueError(unlike)
     here, there = Side(sides[0], left, _normal_forms(left)), Side(sides[1], right, _normal_forms(right))
     found = sorted(
         (one for place in here.forms for one in _differences(place, here, there)),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from grubridge.diagnosis.explain import Explanation, explain
 from grubridge.diagnosis.weight_change import WeightChange, localise
-from grubridge.files.text import printable
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.traces import Place, Probe, Trace
 
@@ -16,14 +14,13 @@ from .algebra import Proof
 from .calibration import Constants
 from .permutation import UnitPermutation
 from .plan import Held, PlannedRun
-from .result import Cause, Comparison, Sensing
+from .result import Cause, Comparison, Mend, Sensing
 from .verdict import Verdict
 
 __all__ = ["Difference", "Executed", "Probes", "causes"]
 
 
 _SHOWN = 8
-_PRECISION = "run it in full precision, or accept it with a tolerance of your own: --atol, --rtol"
 
 
 @dataclass(frozen=True)
@@ -104,15 +101,9 @@ def causes(found: Difference, probes: Probes) -> Iterator[Cause]:
         yield Cause("unexplained", f"no known mistake, precision or single weight explains {where}")
 
 
-def _fix(found: Difference) -> str:
-    """How to have the second file as it should be; only files that the user has can be mended."""
-    if found.held.edge != "end-to-end":
-        return ""
-    files = (
-        shlex.quote(printable(subject.about.path))
-        for subject in (found.held.subject, found.run.planned.subject)
-    )
-    return f"grubridge verify {' '.join(files)} --fix NEW writes the second file as it should be"
+def _fix(found: Difference) -> Mend:
+    """Only a file that the user has can be written anew."""
+    return "write anew" if found.held.edge == "end-to-end" else ""
 
 
 def _order(one: UnitPermutation) -> str:
@@ -150,7 +141,7 @@ def _explained(found: Difference, probes: Probes, places: set[Place]) -> tuple[E
 
 def _mistake(one: Explanation, found: Difference) -> Cause:
     lowered = all(edit.axis == "precision" for edit in one.hypothesis)
-    mend = _fix(found) if one.convention else _PRECISION if lowered else ""
+    mend: Mend = _fix(found) if one.convention else "full precision" if lowered else ""
     return Cause(one.cause, one.sentence, one.edits, tuple(tie.what for tie in one.ties), mend)
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "Drift",
     "Edge",
     "FileProof",
+    "Mend",
     "Run",
     "Sensing",
     "Side",
@@ -36,6 +37,9 @@ Edge = Literal["read", "write", "end-to-end"]
 """read: a file as its own runtime runs it, against the equations of the spec that was read from it.
 write: the equations of a spec, against a file that was made of it. end-to-end: two files, each as its own
 runtime runs it; the second is held against the equations of the first."""
+
+
+Mend = Literal["", "write anew", "full precision"]
 
 
 @dataclass(frozen=True)
@@ -158,14 +162,15 @@ class Cause:
         detail: in a sentence.
         edits: the mistakes, for a machine, e.g. "gate_order=reset,update,candidate".
         ties: other causes that explain the same.
-        mend: what to do about it.
+        mend: "write anew" where the second file would be right if it were made of the first, "full precision"
+            where only the arithmetic differs; else "".
     """
 
     cause: str
     detail: str
     edits: tuple[str, ...] = ()
     ties: tuple[str, ...] = ()
-    mend: str = ""
+    mend: Mend = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 
 from grubridge.checker.algebra import Proof, TensorDifference
@@ -14,6 +15,7 @@ __all__ = ["causes", "proofs", "sensitivity"]
 
 _LISTED = 4
 _RELATIVE = 1e-3
+_PRECISION = "run it in full precision, or accept it with a tolerance of your own: --atol, --rtol"
 
 
 def proofs(report: CheckReport, letters: Mapping[str, str]) -> Iterator[str]:
@@ -77,5 +79,9 @@ def causes(report: CheckReport) -> Iterator[str]:
     """Why it is not EQUIVALENT, and what to do about it."""
     for one in report.diagnosis:
         yield from wrapped(f"why: {one.cause}: {printable(one.detail, 2000)}")
-    for mend in dict.fromkeys(one.mend for one in report.diagnosis if one.mend):
-        yield from wrapped(f"mend: {mend}")
+    for mend in dict.fromkeys(one.mend for one in report.diagnosis):
+        if mend == "write anew":
+            files = " ".join(shlex.quote(printable(one.path)) for one in report.artifacts)
+            yield f"mend: grubridge verify {files} --fix NEW"
+        elif mend == "full precision":
+            yield from wrapped(f"mend: {_PRECISION}")

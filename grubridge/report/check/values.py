@@ -142,7 +142,7 @@ def _sensing(one: Sensing) -> dict[str, Any]:
 
 
 def _visibility(seen: Visibility) -> dict[str, Any]:
-    """Changes of one weight that are seen: in half of the weights, in 99 of 100, and shares by relative size."""
+    """Changes of one weight that are seen: in half of the weights, in 99 of 100; shares by relative size."""
     return {
         "weights": seen.weights,
         "median": _finite(seen.median),
