@@ -64,7 +64,7 @@ def run_tensors(address: Mapping[str, Any], tensors: dict[str, Tensor], probe: P
 
     inputs = _Inputs(probe, next(iter(tensors.values())).dtype, device)
     run_it = _run_cell if address["cell"] else _run_layers
-    with torch.inference_mode():
+    with torch.no_grad():  # in inference_mode parameters would be made that torch multiplies in another way
         places, notes = run_it(address, tensors, inputs)
     dtype = str(inputs.dtype).removeprefix("torch.")
     return Trace(
