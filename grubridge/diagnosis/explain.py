@@ -135,7 +135,9 @@ def _search(spec: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic, place: P
         return None
     start = initial_state(at.direction, probe, place)
     across = opposite.hidden if opposite is not None and opposite.hidden.shape == shape else None
-    search = Search(at, Seen(name, x, start, seen.hidden, across, probe.lengths), how)
+    across_start = None if at.opposite is None else at.opposite.initial_state
+    rows = Seen(name, x, start, seen.hidden, across, across_start, probe.lengths)
+    search = Search(at, rows, how)
     return search if search.possible else None
 
 

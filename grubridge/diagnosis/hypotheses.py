@@ -65,11 +65,12 @@ def apply(hypothesis: Hypothesis, spec: GRUSpec) -> GRUSpec:
 def alternatives(at: Site) -> Iterator[tuple[Edit, ...]]:
     """Yield what can have gone wrong with weights and equations at `at`: a tuple for every axis.
 
-    What changes no number and no setting there is left out.
+    What changes no number and no setting, not even of the other direction's weights, is left out.
     """
     layer, direction = at.layer, at.direction
     square = direction.input_size == direction.hidden_size
     excluded = {"reshaped" if square else "transposed", "" if at.halves else "halves_exchanged"}
+    sites = [at] if at.opposite is None else [at, edited(at, (_OPPOSITE,))]
     kernels = [edit for edit in _KERNELS if edit.value not in excluded]
     for candidates in (
         (_OPPOSITE,) if at.opposite is not None else (),
@@ -83,26 +84,25 @@ def alternatives(at: Site) -> Iterator[tuple[Edit, ...]]:
         (_TAKES,) if direction.gate_activation.complements else (),
         (_UNCLIPPED,) if layer.clip is not None else (),
     ):
-        found = tuple(edit for edit in candidates if _does_something(at, edit))
+        found = tuple(edit for edit in candidates if any(_does_something(one, edit) for one in sites))
         if found:
             yield found
 
 
 def _orders() -> Iterator[Edit]:
     whose = {
-        "all": "",
-        "weights": " in the weights, not in the biases",
-        "biases": " in the biases, not in the weights",
-        "kernel": " in the kernel alone",
-        "recurrent_kernel": " in the recurrent kernel alone",
+        "all": "gates",
+        "weights": "gates of the weights, not of the biases,",
+        "biases": "gates of the biases alone",
+        "kernel": "gates of the kernel alone",
+        "recurrent_kernel": "gates of the recurrent kernel alone",
     }
-    for target, of in whose.items():
+    for target, gates in whose.items():
         for order in permutations(GATE_NAMES):
-            moved = [gate for gate, name in zip(order, GATE_NAMES, strict=True) if gate != name]
+            moved = [name for gate, name in zip(order, GATE_NAMES, strict=True) if gate != name]
+            phrase = f"the {gates} stand in the order {', '.join(order)} instead of {', '.join(GATE_NAMES)}"
             if len(moved) == 2:
-                phrase = f"the {moved[1]} and {moved[0]} gates are exchanged{of}"
-            else:
-                phrase = f"the gates stand in the order {', '.join(order)}, not {', '.join(GATE_NAMES)}{of}"
+                phrase = f"the {moved[0]} and {moved[1]} {gates} are exchanged"
             if moved:
                 prefix = "" if target == "all" else f"{target}:"
                 yield Edit("gate_order", prefix + ",".join(order), phrase)
@@ -172,12 +172,12 @@ def _activations(axis: Axis, at: Site, known: Sequence[Activation]) -> Iterator[
         return found
 
     own = of(at.direction)
-    others = [*known, *(() if at.opposite is None else (of(at.opposite),))]
-    for other in dict.fromkeys(others):
-        if other != own:
-            parameters = [value for value in (other.alpha, other.beta) if value is not None]
-            value = ":".join([other.name, *map(repr, parameters)])
-            yield Edit(axis, value, f"the {axis.replace('_', ' ')} is {other}, not {own}")
+    there = () if at.opposite is None else (of(at.opposite),)
+    for other in dict.fromkeys((*known, own, *there)):
+        parameters = [value for value in (other.alpha, other.beta) if value is not None]
+        value = ":".join([other.name, *map(repr, parameters)])
+        phrase = f"the {axis.replace('_', ' ')} is {other}"
+        yield Edit(axis, value, phrase if other == own else f"{phrase}, not {own}")
 
 
 def _does_something(at: Site, edit: Edit) -> bool:

@@ -115,7 +115,7 @@ class Screen:
         direction = at.opposite if opposite is not None and at.opposite is not None else at.direction
         gate = _activation(said.get("gate_activation"), direction.gate_activation)
         flipped = "update_gate" in said
-        data = tuple(said.get(axis) for axis in DATA_AXES)
+        data = (opposite, *(said.get(axis) for axis in DATA_AXES))
         rows, previous, hidden = self._gathered(data, hypothesis)
         if len(rows) == 0 or (flipped and not gate.complements):
             return np.full(len(orders.edits), np.inf)
@@ -142,7 +142,8 @@ class Screen:
         if flipped:
             z = 1 - z
         error: Array = np.abs(n + z * (previous - n) - hidden).max(axis=(1, 2))
-        return np.nan_to_num(error, nan=np.inf)
+        error[np.isnan(error)] = np.inf
+        return error
 
     def _gathered(self, data: _Key, hypothesis: Hypothesis) -> tuple[Rows, Array, Array]:
         if data not in self._rows:

@@ -10,6 +10,7 @@ from itertools import combinations, product
 
 import numpy as np
 
+from grubridge.errors import UnsupportedFeatureError
 from grubridge.reference import cell, one_step
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.rounding import deviations
@@ -98,7 +99,7 @@ class Search:
         """Hold `hypothesis` against the run."""
         try:
             after = edited(self._at, hypothesis)
-        except ValueError:  # not possible here
+        except (ValueError, UnsupportedFeatureError):  # not possible here
             return Fit(hypothesis, math.inf, math.inf)
         rungs = [self._rungs[edit] for edit in hypothesis if edit.axis == "precision" and edit in self._rungs]
         rows = gather(self._seen, self._steps, hypothesis)

@@ -28,6 +28,7 @@ class Seen:
         start: the state before the first step read, [B, H].
         hidden: h_t, [B, T, H].
         opposite: h_t of the layer's other direction, [B, T, H]; None where there is none.
+        opposite_start: the learned initial state of the other direction's weights, [H]; None without one.
         lengths: [B] integers, or None.
     """
 
@@ -36,6 +37,7 @@ class Seen:
     start: Array
     hidden: Array
     opposite: Array | None
+    opposite_start: Array | None
     lengths: Array | None
 
     @property
@@ -84,7 +86,11 @@ def gather(seen: Seen, steps: Array, hypothesis: Hypothesis = ()) -> Rows:
         np.where(known & inside, index, 0) for index, inside in ((pb, ~starts), (pt, ~starts), (xt, known))
     )
     previous = hidden[pb, pt].astype(np.float64)
-    start = np.zeros_like(seen.start) if "initial_state" in said else seen.start
+    start = seen.start
+    if "directions" in said and seen.opposite_start is not None:
+        start = np.broadcast_to(seen.opposite_start, start.shape)
+    if "initial_state" in said:
+        start = np.zeros_like(start)
     previous[starts] = start[b[starts]]
     if across:
         known &= ~starts & (pt < seen.ends[pb])
