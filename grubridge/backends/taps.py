@@ -136,9 +136,10 @@ def observed(tap: Tap, x: Array, previous: Array) -> Gates[Array]:
             state[:, :size] = previous[rows]
             state[:, ends[0] : ends[1]] = 1
             _, z, n, r = np.split(step(with_one[rows], state), ends, axis=1)
-            gates.update[rows, part] = plan.update(z)
-            gates.candidate[rows, part] = plan.new(n)
-            gates.reset[rows, part] = plan.reset(r)
+            with np.errstate(invalid="ignore", over="ignore"):  # a state may be NaN or infinite
+                gates.update[rows, part] = plan.update(z)
+                gates.candidate[rows, part] = plan.new(n)
+                gates.reset[rows, part] = plan.reset(r)
     return gates
 
 

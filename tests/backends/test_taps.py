@@ -38,7 +38,12 @@ def _kernel(layer: GRULayer) -> taps.Kernel:
 
     def load(direction: GRUDirection) -> Step:
         numbers = cell(replace(layer, forward=direction), direction)
-        return lambda x, h: one_step(numbers, x, h)[1]
+
+        def step(x: Array, h: Array) -> Array:
+            with np.errstate(invalid="ignore"):  # a runtime says nothing of NaN
+                return one_step(numbers, x, h)[1]
+
+        return step
 
     return load
 
@@ -173,3 +178,19 @@ def test_usual_activations_need_neither_offset_nor_division() -> None:
     assert (plan.rest, plan.offset) == (0, 0)
     assert plan.off < 1e-100
     assert plan.scale == 2.0**-6
+
+
+def test_a_row_without_numbers_leaves_the_others_alone() -> None:
+    layer = make_spec("taps", dtype="float16").layers[0]
+    direction = layer.forward
+    assert direction is not None
+    x, h = (rows.astype(np.float16) for rows in _rows(direction))
+    h[2, 3], h[5, 0] = np.nan, np.inf
+
+    gates = observed(Tap(direction, None, _kernel(layer)), x, h)
+
+    right = np.delete(np.arange(9), [2, 5])
+    expected, _ = one_step(cell(layer, direction), x[right].astype(float), h[right].astype(float))
+    for gate, values in expected.items():
+        np.testing.assert_allclose(gates[gate][right], values, rtol=0, atol=2e-3)
+        assert np.isnan(gates[gate][2]).all()
