@@ -142,9 +142,9 @@ def _place(traced: TracedModel, seen: DirectionStatistics, proof: Recomposition 
     if seen.memory is not None:
         yield f"  memory: {_memory(seen.memory, one=one)}"
     if one:
-        yield f"  dead: {'yes' if seen.dead_units else 'no'}"
+        yield "  dead" if seen.dead_units else "  not dead"
     else:
-        yield from wrapped(f"dead units: {_named(seen.dead_units)}", "  ")
+        yield from wrapped(_dead(seen.dead_units), "  ")
     if proof is not None:
         yield from wrapped(_proof(proof), "  ")
 
@@ -192,12 +192,12 @@ def _steps(length: float) -> str:
     return f"{length:.1f}" if length < 1000 else f"{length:,.0f}"
 
 
-def _named(dead: Sequence[int]) -> str:
-    if not dead:
-        return "none"
-    rest = len(dead) - _MOST_NAMED
-    named = ", ".join(map(str, dead[:_MOST_NAMED])) + (f" and {rest} more" if rest > 0 else "")
-    return f"{len(dead)}: {named}"
+def _dead(units: Sequence[int]) -> str:
+    if not units:
+        return "no dead units"
+    rest = len(units) - _MOST_NAMED
+    named = ", ".join(map(str, units[:_MOST_NAMED])) + (f" and {rest} more" if rest > 0 else "")
+    return f"{len(units)} dead unit{'s' * (len(units) != 1)}: {named}"
 
 
 def _proof(proof: Recomposition) -> str:

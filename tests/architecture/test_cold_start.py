@@ -39,7 +39,7 @@ def test_import_brings_numpy_at_most() -> None:
     assert brought - set(sys.stdlib_module_names) == {"grubridge"}
 
 
-@pytest.mark.parametrize("command", ["", "backends", "convert", "formats", "inspect", "verify"])
+@pytest.mark.parametrize("command", ["", "backends", "convert", "formats", "inspect", "trace", "verify"])
 def test_help_imports_no_framework(command: str) -> None:
     assert FRAMEWORKS.isdisjoint(_modules_after_command(*command.split(), "--help"))
 
