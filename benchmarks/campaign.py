@@ -23,20 +23,19 @@ from benchmarks.runtimes import arithmetic, run_natively
 from benchmarks.slices import answer, measured
 from grubridge.backends.registry import BACKENDS, available
 from grubridge.checker.compare import compare
+from grubridge.checker.findings import Comparison, Side
 from grubridge.checker.probe import designed_probe
-from grubridge.checker.result import Comparison, Side
 from grubridge.checker.sensitivity import sense
 from grubridge.checker.verdict import Verdict
 from grubridge.errors import CannotRunError, UnsupportedFeatureError
-from grubridge.reference.arithmetic import Arithmetic
 from grubridge.spec import GRUSpec
 from grubridge.traces import Probe, Trace, valid_steps
 
 __all__ = ["HEADER", "rows"]
 
 HEADER = (
-    f"{'runtime':12} {'dtype':9} {'runs':>6} {'hidden':>9} {'gates':>9} {'largest':>8} {'median':>7} "
-    f"{'certainty':>9} {'filter':>7} {'alarms':>6}"
+    f"{'runtime':12} {'dtype':9} {'runs':>6} {'hidden':>9} {'gates':>9} {'designed':>9} {'largest':>8} "
+    f"{'median':>7} {'certainty':>9} {'gates fit':>9} {'filter':>7} {'open':>5} {'alarms':>6}"
 )
 
 _SEED = 3
@@ -61,8 +60,8 @@ class Row:
 
     @property
     def alarms(self) -> int:
-        """Runs with an error above its bound, or a weight that seems wrong."""
-        kinds = ("headroom", "gate_headroom", "score")
+        """Runs with an error above its bound, a weight that seems wrong or gates that seem another run's."""
+        kinds = ("headroom", "gate_headroom", "recomposition", "score")
         return sum(any(record[kind] > 1 for kind in kinds) for record in self.records)
 
     @property
@@ -74,12 +73,14 @@ class Row:
         def largest(key: str) -> float:
             return float(max(record[key] for record in self.records))
 
-        hidden, gates = (sum(record[key] for record in self.records) for key in ("hidden", "gates"))
+        kinds = "hidden", "gates", "designed"
+        counts = " ".join(f"{sum(record[kind] for record in self.records):9.2e}" for kind in kinds)
         median = statistics.median(record["headroom"] for record in self.records)
         return (
-            f"{self.name[0]:12} {self.name[1]:9} {len(self.records):6} {hidden:9.2e} {gates:9.2e} "
+            f"{self.name[0]:12} {self.name[1]:9} {len(self.records):6} {counts} "
             f"{max(largest('headroom'), largest('gate_headroom')):8.4f} {median:7.3f} "
-            f"{largest('certainty'):9.4f} {largest('score'):7.3f} {self.alarms:6}"
+            f"{largest('certainty'):9.4f} {largest('recomposition'):9.4f} {largest('score'):7.3f} "
+            f"{sum(bool(record['inconclusive']) for record in self.records):5} {self.alarms:6}"
         )
 
 
@@ -130,45 +131,55 @@ def _measure(number: int) -> dict[str, Any]:
         except (UnsupportedFeatureError, CannotRunError) as error:
             left_out[backend] = str(error)
             continue
-        how = arithmetic(read, trace)
-        found = compare(read, trace, probe, "read", (Side("model", backend), Side("model", None)), how)
-        summary = {**_summary(found, trace, probe), "score": _score(read, backend, how, number)}
-        seconds = round(time.perf_counter() - started, 2)
-        runs.append({"backend": backend, **summary, "seconds": seconds})
+        found = _checked(read, trace, probe, number)
+        runs.append({"backend": backend, **found, "seconds": round(time.perf_counter() - started, 2)})
     return {"setting": asdict(setting), "runs": runs, "left_out": left_out}
 
 
-def _summary(found: Sequence[Comparison], trace: Trace, probe: Probe) -> dict[str, Any]:
-    """What is kept of one run; an element counts where its comparison came to a verdict."""
+def _checked(spec: GRUSpec, trace: Trace, probe: Probe, seed: int) -> dict[str, Any]:
+    """Judge a run and one more of the same runtime, on the inputs that show single weights."""
+    how = arithmetic(spec, trace)
+    sides = Side("model", trace.backend), Side("model", None)
+    designed = designed_probe([spec], seed)
+    _, single = run_natively(spec, trace.backend, designed)
+    found = compare(spec, trace, probe, "read", sides, how)
+    found_in_single = compare(spec, single, designed, "read", sides, how)
+    scores = [place.score for place in sense(spec, single, designed, how).places]
+    sources = {place.gate_source for place in trace.places.values() if place.gates}
+    return {
+        "hidden": _elements([one for one in found if one.quantity == "hidden"], trace, probe),
+        "gates": _elements([one for one in found if one.quantity != "hidden"], trace, probe),
+        "designed": _elements(found_in_single, single, designed),
+        **_summary([*found, *found_in_single]),
+        "score": max(scores),
+        "gate_sources": sorted(sources),
+    }
+
+
+def _elements(found: Sequence[Comparison], trace: Trace, probe: Probe) -> int:
+    """How many numbers came to a verdict."""
     steps = int(valid_steps(probe.batch, probe.steps, probe.lengths).sum())
+    judged = (one for one in found if one.verdict is not Verdict.INCONCLUSIVE)
+    return steps * sum(int(trace.places[one.layer, one.direction].hidden.shape[2]) for one in judged)
+
+
+def _summary(found: Sequence[Comparison]) -> dict[str, Any]:
+    """The largest of everything that must not exceed 1, and what came to no verdict."""
     judged = [one for one in found if one.verdict is not Verdict.INCONCLUSIVE]
     hidden = [one for one in judged if one.quantity == "hidden"]
     gates = [one for one in judged if one.quantity != "hidden"]
 
-    def elements(comparisons: Sequence[Comparison]) -> int:
-        units = (trace.places[one.layer, one.direction].hidden.shape[2] for one in comparisons)
-        return steps * sum(int(count) for count in units)
-
     def largest(comparisons: Sequence[Comparison], key: str) -> float:
         return max((float(getattr(one, key)) for one in comparisons), default=0.0)
 
+    fits = [one.recomposition.headroom for one in hidden if one.recomposition is not None]
     return {
-        "hidden": elements(hidden),
-        "gates": elements(gates),
-        "gate_sources": sorted({place.gate_source for place in trace.places.values() if place.gates}),
         "headroom": largest(hidden, "headroom"),
         "gate_headroom": largest(gates, "headroom"),
         "certainty": largest(judged, "certainty"),
+        "recomposition": max(fits, default=0.0),
         "inconclusive": sorted({one.reason for one in found if one.verdict is Verdict.INCONCLUSIVE}),
     }
-
-
-def _score(spec: GRUSpec, backend: str, how: Arithmetic, seed: int) -> float:
-    """The largest score of a weight that is right, on the inputs that show wrong ones."""
-    probe = designed_probe([spec], seed)
-    _, trace = run_natively(spec, backend, probe)
-    seen = sense(spec, trace, probe, how)
-    return max(place.score for place in seen.places)
 
 
 def _draw(rng: np.random.Generator) -> Setting:

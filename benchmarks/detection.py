@@ -16,8 +16,8 @@ from benchmarks.journal import Journal
 from benchmarks.runtimes import arithmetic, run_natively
 from benchmarks.slices import answer, measured
 from grubridge.checker.compare import compare
+from grubridge.checker.findings import Side
 from grubridge.checker.probe import designed_probe
-from grubridge.checker.result import Side
 from grubridge.checker.sensitivity import sense
 from grubridge.checker.verdict import Verdict, combined
 from grubridge.reference.arithmetic import Arithmetic
@@ -38,7 +38,7 @@ _WAYS = (*_TOLERANCES, "every step", "designed inputs")
 HEADER = f"| fault | size | {' | '.join(_WAYS)} |\n|---|---|{'---:|' * len(_WAYS)}"
 
 _SEED = 5
-_SLICE = 10  # cases of one process
+_SLICE = 4  # cases of one process
 _SIDES = Side("right", None), Side("wrong", "its runtime")
 
 
