@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 import grubridge
+from grubridge.backends import registry
 from grubridge.errors import (
     BackendError,
     CannotRunError,
     DeviceError,
     InvalidSpecError,
+    MissingDependencyError,
     ProbeError,
     StackSelectionError,
     TargetError,
@@ -241,3 +243,18 @@ def test_a_learned_initial_state_is_used(tmp_path: Path, onnxruntime: ModuleType
     assert learned is not None
     assert learned.initial_state is not None
     np.testing.assert_array_equal(made.initial_state, np.tile(learned.initial_state, (4, 1)))
+
+
+def test_without_the_framework_the_equations_are_offered(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda _: None)
+
+    with pytest.raises(MissingDependencyError) as caught:
+        trace(model)
+
+    assert caught.value.extra == "onnxruntime"
+    assert str(caught.value).startswith(
+        "the backend onnxruntime needs onnxruntime, which this Python has not"
+    )
+    assert str(caught.value).endswith("or let the float64 equations compute it: backend reference")

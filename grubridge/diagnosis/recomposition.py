@@ -63,6 +63,8 @@ def recomposition(
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             error = np.abs(z * before + (1 - z) * n - h)
             bound = 2 * one_step_bounds(numbers, x, before, how, deviations=reach)["hidden"].statistical
+            # gates that were wider inside were rounded once more when they were returned
+            bound += how.output * (np.abs(z * (before - n)) + np.abs((1 - z) * n)) + 2 * how.output_underflow
             of_bound = np.where(error == 0, 0, error / bound)
         # NaN among the states is passed on: np.maximum keeps it
         largest = float(np.maximum(largest, error.max()))

@@ -134,7 +134,7 @@ def _memory(update: Array) -> Memory:
     forgotten = 1 - update.mean(axis=0)
     with np.errstate(divide="ignore"):
         # with an activation that exceeds 1 a state may grow instead: it is never forgotten either
-        lengths = np.where(forgotten > 0, 1 / forgotten, np.inf)
+        lengths = np.where(forgotten <= 0, np.inf, 1 / forgotten)
     return Memory(float(np.median(lengths)), float(lengths.min()), float(lengths.max()))
 
 

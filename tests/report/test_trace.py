@@ -151,12 +151,15 @@ def test_states_that_are_not_numbers() -> None:
     traced = _traced()
     hidden = traced[FORWARD].hidden.copy()
     hidden[0, 3:] = np.nan
-    spoilt = _made(traced, hidden=hidden)
+    gates = traced[FORWARD].gates
+    assert gates is not None
+    spoilt = _made(traced, hidden=hidden, gates=replace(gates, update=hidden))
 
     text = render(spoilt)
 
     assert "????????" in text
     assert "nan to nan" in text
+    assert "memory: nan steps (median unit; nan to nan)" in text
     assert "states are NaN or infinite" in " ".join(text.split())
     assert to_json(spoilt)["layers"][0]["recomposition"] == {"max_abs": None, "of_bound": None}
 
