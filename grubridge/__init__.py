@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from grubridge.backends.table import backend_table
-    from grubridge.checker.result import CheckReport, Tolerance
+    from grubridge.checker.findings import Tolerance
+    from grubridge.checker.result import CheckReport
     from grubridge.checker.verdict import Verdict
     from grubridge.conversion import Conversion, convert, convert_all, read, write
     from grubridge.errors import (
@@ -58,7 +59,7 @@ _HOMES = {
     "ReadHints": "formats.base",
     "StackSelectionError": "errors",
     "TargetError": "errors",
-    "Tolerance": "checker.result",
+    "Tolerance": "checker.findings",
     "TracedModel": "tracing",
     "UnknownFormatError": "errors",
     "UnsafeFileError": "errors",

@@ -31,6 +31,7 @@ class Probe:
             from the model's learned initial state).
         lengths: [B] integers, 1 to T; None means that every sequence is T long.
         origin: what made it, for the report: "random, seed 0" or the name of a file.
+        gates: whether the gates of the run are wanted as well; to read them costs more than the run.
 
     Raises:
         ProbeError: when shapes do not fit, a length is out of range or a value is not finite.
@@ -40,6 +41,7 @@ class Probe:
     initial_state: Mapping[Place, Array] = field(default_factory=dict)
     lengths: Array | None = None
     origin: str = ""
+    gates: bool = True
 
     def __post_init__(self) -> None:
         if self.x.ndim != 3 or 0 in self.x.shape:
@@ -72,7 +74,7 @@ class Probe:
 
     def save(self, path: Path) -> None:
         """Write the probe to an .npz file that `load` reads back."""
-        arrays: dict[str, Any] = {"x": self.x, "origin": np.array(self.origin)}
+        arrays: dict[str, Any] = {"x": self.x, "origin": np.array(self.origin), "gates": np.array(self.gates)}
         if self.lengths is not None:
             arrays["lengths"] = self.lengths
         for (layer, direction), state in self.initial_state.items():
@@ -89,7 +91,7 @@ class Probe:
                     _, layer, direction = name.split(".")
                     states[int(layer), direction] = stored[name]
             lengths = stored["lengths"] if "lengths" in stored.files else None
-            return cls(stored["x"], states, lengths, str(stored["origin"]))
+            return cls(stored["x"], states, lengths, str(stored["origin"]), bool(stored["gates"]))
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ import numpy as np
 from grubridge.artifacts import OpenArtifact, open_artifact
 from grubridge.checker.carry_out import Conditions, Task, carry_out
 from grubridge.checker.causes import Probes
+from grubridge.checker.findings import Cause, Tolerance
 from grubridge.checker.outcome import Outcome
 from grubridge.checker.plan import Subject, plan_conversion, plan_group
 from grubridge.checker.probe import designed_probe, probe_from_file, random_probe
-from grubridge.checker.result import Cause, CheckedArtifact, CheckedProbe, CheckReport, Tolerance
+from grubridge.checker.result import CheckedArtifact, CheckedProbe, CheckReport
 from grubridge.checker.structure import shapes
 from grubridge.checker.verdict import Verdict, combined
 from grubridge.errors import BackendError, ProbeError, StackSelectionError

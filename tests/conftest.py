@@ -6,6 +6,7 @@ A missing one skips the test by name. GRUBRIDGE_REQUIRE=torch,keras,... turns th
 import importlib
 import importlib.util
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,8 @@ FRAMEWORKS = ("torch", "keras", "tf_keras", "onnxruntime")
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["KERAS_BACKEND"] = "tensorflow"
+# What is measured here is kept for this run of the tests, and not among the user's own.
+os.environ["GRUBRIDGE_CACHE"] = tempfile.mkdtemp(prefix="grubridge-tests-")
 
 
 def _required() -> set[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from grubridge.backends.launch import Job
 from grubridge.conversion import read
-from grubridge.errors import GRUBridgeError
+from grubridge.errors import BackendError, GRUBridgeError
 from grubridge.traces import Trace
 from tests.low_precision import run_rounded
 from tests.mistakes import MISTAKES
@@ -25,11 +26,19 @@ class Runtimes:
         self.misreads: dict[str, str] = {}
         self.jobs: list[Job] = []
 
+    @property
+    def inputs(self) -> list[Job]:
+        """The jobs that ran the inputs of a check, rather than a probe of grubridge's own design."""
+        own = (job for job in self.jobs if not Path(job.artifact.path).stem.startswith("calibration-"))
+        return [job for job in own if not job.probe.origin.startswith("designed")]
+
     def run_jobs(self, jobs: Sequence[Job]) -> list[Outcome]:
         self.jobs += jobs
         return [self._run(job) for job in jobs]
 
     def _run(self, job: Job) -> Outcome:
+        if Path(job.artifact.path).stem.startswith("calibration-"):
+            return BackendError("a stand-in has no activations of its own to measure")
         if job.backend in self.fails:
             return self.fails[job.backend]
         prefix = job.artifact.address.get("prefix", "").rstrip(".")

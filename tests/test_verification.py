@@ -68,7 +68,7 @@ def test_two_files_of_one_model_are_equivalent(runtimes: Runtimes, tmp_path: Pat
         ("pytorch", "onnxruntime"),
     ]
     assert all(0 < drift.max_abs < 1e-5 for drift in report.drift)
-    assert runtimes.jobs[0].probe.lengths is not None
+    assert runtimes.inputs[0].probe.lengths is not None
     assert report.artifacts[0].sha256 is not None
 
 
@@ -82,7 +82,7 @@ def test_every_known_mistake_between_two_files_is_different(
     assert report.verdict is Verdict.DIFFERENT
     wrong = {one.edge for one in report.comparisons if one.verdict is Verdict.DIFFERENT}
     assert wrong == {"end-to-end"}
-    assert runtimes.jobs
+    assert runtimes.inputs
 
 
 def test_dropped_learned_state_is_different(runtimes: Runtimes, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_dropped_learned_state_is_different(runtimes: Runtimes, tmp_path: Path) 
 
     assert report.verdict is Verdict.DIFFERENT
     assert {one.first_bad_time for one in report.comparisons if one.first_bad_time is not None} > {0}
-    assert runtimes.jobs[0].probe.initial_state == {}
+    assert runtimes.inputs[0].probe.initial_state == {}
     assert report.probe is not None
     assert report.probe.initial_state == "learned"
 
@@ -110,7 +110,7 @@ def test_one_changed_weight_is_different(runtimes: Runtimes, tmp_path: Path) -> 
     wrong = {(c.layer, c.direction, c.quantity) for c in report.comparisons if c.verdict is Verdict.DIFFERENT}
     assert (0, "forward", "reset") in wrong
     assert {place[:2] for place in wrong} == {(0, "forward")}
-    assert len(runtimes.jobs) == 2
+    assert len(runtimes.inputs) == 2
 
 
 def test_misread_file_is_blamed_on_the_read_edge(runtimes: Runtimes, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_half_precision_twin_is_different_and_says_so(
     assert "half.pt" in report.diagnosis[0].detail
     assert "float16" in report.diagnosis[0].detail
     assert {one.edge for one in report.comparisons if one.verdict is Verdict.DIFFERENT} == {"end-to-end"}
-    assert runtimes.jobs
+    assert runtimes.inputs
 
 
 def test_wider_twin_of_the_same_numbers_is_equivalent(runtimes: Runtimes, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_wider_twin_of_the_same_numbers_is_equivalent(runtimes: Runtimes, tmp_pa
     )
 
     assert report.verdict is Verdict.EQUIVALENT
-    assert {job.backend for job in runtimes.jobs} == {"pytorch"}
+    assert {job.backend for job in runtimes.inputs} == {"pytorch"}
 
 
 def test_other_shapes_are_different_without_a_run(runtimes: Runtimes, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_other_shapes_are_different_without_a_run(runtimes: Runtimes, tmp_path: 
     assert report.verdict is Verdict.DIFFERENT
     assert [cause.cause for cause in report.diagnosis] == ["structure"]
     assert (report.runs, report.comparisons, report.probe) == ((), (), None)
-    assert runtimes.jobs == []
+    assert runtimes.inputs == []
 
 
 def test_other_reset_mode_still_runs(runtimes: Runtimes, tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_other_reset_mode_still_runs(runtimes: Runtimes, tmp_path: Path) -> None
     report = verify(_written(tmp_path, "a.onnx"), _written(tmp_path, "b.onnx", wrong))
 
     assert report.verdict is Verdict.DIFFERENT
-    assert [cause.cause for cause in report.diagnosis] == ["reset mode", "reset mode"]
-    assert len(runtimes.jobs) == 2
+    assert [cause.cause for cause in report.diagnosis] == ["reset after"]
+    assert len(runtimes.inputs) == 2
 
 
 def test_one_file_runs_through_every_runtime_that_can_hold_it(
@@ -181,7 +181,7 @@ def test_one_file_runs_through_every_runtime_that_can_hold_it(
     ]
     assert list(report.left_out) == ["pytorch"]
     assert "the reset gate is applied before the recurrent product" in report.left_out["pytorch"]
-    assert not Path(runtimes.jobs[1].artifact.path).exists()
+    assert not Path(runtimes.inputs[1].artifact.path).exists()
 
 
 def test_chosen_runtime_runs_a_copy_beside_two_files(
@@ -194,7 +194,7 @@ def test_chosen_runtime_runs_a_copy_beside_two_files(
 
     assert report.verdict is Verdict.EQUIVALENT
     assert [edge for edge, *_ in _edges(report)] == ["read", "read", "end-to-end", "write"]
-    assert [job.artifact.format for job in runtimes.jobs] == ["pytorch", "safetensors", "onnx"]
+    assert [job.artifact.format for job in runtimes.inputs] == ["pytorch", "safetensors", "onnx"]
 
 
 def test_file_that_was_not_to_run_leaves_the_check_open(
@@ -206,7 +206,7 @@ def test_file_that_was_not_to_run_leaves_the_check_open(
 
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "add --backend pytorch" in report.diagnosis[0].detail
-    assert [job.backend for job in runtimes.jobs] == ["onnxruntime"]
+    assert [job.backend for job in runtimes.inputs] == ["onnxruntime"]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_inputs_of_the_user_are_used(runtimes: Runtimes, tmp_path: Path) -> None
     np.save(tmp_path / "x.npy", np.ones((2, 7, 4), np.float32))
     report = verify(_written(tmp_path, "a.pt"), _written(tmp_path, "b.pt"), inputs=tmp_path / "x.npy")
 
-    assert runtimes.jobs[0].probe.x.shape == (2, 7, 4)
+    assert runtimes.inputs[0].probe.x.shape == (2, 7, 4)
     assert report.probe is not None
     assert (report.probe.origin, report.probe.lengths, report.probe.initial_state) == ("x.npy", None, "zero")
 
@@ -302,7 +302,7 @@ def test_weights_that_hold_nan_are_inconclusive(runtimes: Runtimes, tmp_path: Pa
 
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.diagnosis[0].cause == "not judged"
-    assert runtimes.jobs
+    assert runtimes.inputs
 
 
 def test_nothing_to_verify_is_an_error() -> None:
@@ -321,4 +321,4 @@ def test_report_has_no_truth_value(runtimes: Runtimes, tmp_path: Path) -> None:
 
     with pytest.raises(TypeError, match="no truth value"):
         bool(report)
-    assert runtimes.jobs
+    assert runtimes.inputs

@@ -52,7 +52,7 @@ def test_several_stacks_are_paired_by_name(runtimes: Runtimes, tmp_path: Path) -
         "a.safetensors#enc",
         "b.safetensors#enc",
     ]
-    assert len(runtimes.jobs) == 4
+    assert len(runtimes.inputs) == 4
 
 
 def test_stacks_of_other_names_need_a_mapping(runtimes: Runtimes, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_stacks_of_other_names_need_a_mapping(runtimes: Runtimes, tmp_path: Path
     assert verify(one, other, mapping={"enc": "second"}).verdict is Verdict.DIFFERENT
     with pytest.raises(StackSelectionError, match="no GRU is called 'encoder'"):
         verify(one, other, mapping={"encoder": "first"})
-    assert len(runtimes.jobs) == 6
+    assert len(runtimes.inputs) == 6
 
 
 def test_chosen_stack_is_compared_with_the_only_one_of_another_file(
@@ -77,7 +77,7 @@ def test_chosen_stack_is_compared_with_the_only_one_of_another_file(
     other = tmp_path / "b.onnx"
     write(OTHER, other)
     assert verify(one, other, stack="dec").verdict is Verdict.EQUIVALENT
-    assert len(runtimes.jobs) == 2
+    assert len(runtimes.inputs) == 2
     with pytest.raises(StackSelectionError, match="no GRU is called 'nothing'"):
         verify(one, other, stack="nothing")
 

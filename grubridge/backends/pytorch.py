@@ -149,7 +149,7 @@ def _run_layers(address: Mapping[str, Any], tensors: dict[str, Tensor], inputs: 
         output, final = _call(layer, x, start, inputs.probe)
         for way, hidden, h0 in zip(ways, output.chunk(len(ways), -1), start, strict=True):
             suffix = "_l0_reverse" if way == "backward" else "_l0"
-            places[k, way], told = traced(layer, suffix, (x, h0, hidden), way, inputs.probe.lengths)
+            places[k, way], told = traced(layer, suffix, (x, h0, hidden), way, inputs.probe)
             notes += told
         finals.append(final)
         x = output
@@ -208,5 +208,5 @@ def _run_cell(address: Mapping[str, Any], tensors: dict[str, Tensor], inputs: _I
     for t in range(inputs.probe.steps):
         state = cell(x[:, t], state)
         states.append(state)
-    trace, notes = traced(cell, "", (x, start, torch.stack(states, 1)), "forward", inputs.probe.lengths)
+    trace, notes = traced(cell, "", (x, start, torch.stack(states, 1)), "forward", inputs.probe)
     return {(0, "forward"): trace}, ["nn.GRUCell, stepped through time", *notes]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grubridge.spec import CANDIDATE, RESET, UPDATE, Array, Direction, Gates, GRUDirection, fuse, split
-from grubridge.traces import DirectionTrace
+from grubridge.traces import DirectionTrace, Probe
 
 from .taps import Kernel, Steps, Tap, direction_trace
 
@@ -28,7 +28,7 @@ _PARTS = {
 
 
 def traced(
-    module: Module, suffix: str, run: tuple[Tensor, Tensor, Tensor], way: Direction, lengths: Array | None
+    module: Module, suffix: str, run: tuple[Tensor, Tensor, Tensor], way: Direction, probe: Probe
 ) -> tuple[DirectionTrace, tuple[str, ...]]:
     """Return the trace of one direction, and notes.
 
@@ -37,10 +37,10 @@ def traced(
         suffix: of the names of the direction's parameters.
         run: x [B, T, I], h_0 [B, H] and the hidden states [B, T, H].
         way: the direction.
-        lengths: [B], or None.
+        probe: the inputs of the run.
     """
     x, start, hidden = run
-    steps = Steps(array_of(x), array_of(start), array_of(hidden), way, lengths)
+    steps = Steps(array_of(x), array_of(start), array_of(hidden), way, probe.lengths, probe.gates)
     parameters: dict[str, Any] = {name: getattr(module, name + suffix, None) for name in _PARTS}
     loaded = {
         _PARTS[name]: split(array_of(tensor), _ORDER, 0)

@@ -38,6 +38,7 @@ class Steps:
         hidden: [B, T, H].
         way: the direction of reading.
         lengths: [B], or None.
+        gates: whether the gates are wanted.
     """
 
     x: Array
@@ -45,6 +46,7 @@ class Steps:
     hidden: Array
     way: Direction
     lengths: Array | None
+    gates: bool
 
     @property
     def previous(self) -> Array:
@@ -84,6 +86,8 @@ def direction_trace(
         tap: a way into the kernel, or why there is none.
         replay: computes the gates, each [B, T, H], with the runtime's ordinary operators.
     """
+    if not steps.gates:
+        return DirectionTrace(steps.x, steps.start, steps.hidden, None, "observed"), ()
     reason = tap if isinstance(tap, str) else _obstacle(tap)
     if isinstance(tap, str) or reason:
         made = DirectionTrace(steps.x, steps.start, steps.hidden, replay(), "replayed")

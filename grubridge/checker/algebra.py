@@ -32,6 +32,7 @@ class TensorDifference:
         count: of numbers that differ; NaN and infinity differ from everything. 1 for a setting.
         total: of numbers in the tensor.
         detail: both values there, and what turns one side's numbers into the other's.
+        rounded: whether the numbers of one side are those of the other, rounded to its dtype.
     """
 
     layer: int
@@ -43,6 +44,7 @@ class TensorDifference:
     count: int
     total: int
     detail: str
+    rounded: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,10 @@ def _differences(place: Place, left: Side, right: Side) -> Iterator[TensorDiffer
             unit, column = found.index if len(found.index) == 2 else (*found.index, None)
             size = pair.left.high.size
             detail = _detail(found, size, left, right)
-            yield TensorDifference(*place, pair.name, found.max_abs, unit, column, found.count, size, detail)
+            rounded = found.rounded is not None
+            yield TensorDifference(
+                *place, pair.name, found.max_abs, unit, column, found.count, size, detail, rounded
+            )
 
 
 def _settings(one: NormalDirection, other: NormalDirection) -> Iterator[tuple[str, str, str]]:

@@ -17,9 +17,10 @@ from grubridge.traces import Probe, Trace
 from .calibration import Calibration
 from .causes import Executed, Probes
 from .drift import drift, growth_of_differences
+from .findings import Cause, Side, Tolerance
 from .outcome import NOT_RUN, Outcome
 from .plan import Plan, PlannedRun, Subject
-from .result import Cause, Run, Side, Tolerance
+from .result import Run
 from .tolerance import tolerated
 
 __all__ = ["Conditions", "Task", "carry_out"]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from grubridge.diagnosis.explain import Explanation, explain
 from grubridge.diagnosis.weight_change import WeightChange, localise
-from grubridge.reference.arithmetic import Arithmetic
+from grubridge.reference.arithmetic import UNIT_ROUNDOFF, Arithmetic
 from grubridge.traces import Place, Probe, Trace
 
 from .algebra import Proof
 from .calibration import Constants
+from .findings import Cause, Comparison, Mend, Sensing
 from .permutation import UnitPermutation
 from .plan import Held, PlannedRun
-from .result import Cause, Comparison, Mend, Sensing
 from .verdict import Verdict
 
 __all__ = ["Difference", "Executed", "Probes", "causes"]
@@ -85,9 +85,9 @@ def causes(found: Difference, probes: Probes) -> Iterator[Cause]:
             "order of hidden units", "; ".join(map(_order, found.proof.permutation)), mend=_fix(found)
         )
         return
-    single = _single_number(found)
-    if single is not None:
-        yield single
+    written = _single_number(found) or _rounded_numbers(found)
+    if written is not None:
+        yield written
         return
     explanations = _explained(found, probes, places)
     yield from (_mistake(one, found) for one in explanations)
@@ -123,6 +123,23 @@ def _single_number(found: Difference) -> Cause | None:
     where = f"layer {one.layer} {one.direction} {one.tensor}{index}"
     by = "" if one.max_abs is None else f" by {one.max_abs:.2g}"
     return Cause("weight", f"one number of the files differs{by}: {where} is {one.detail}", mend=_fix(found))
+
+
+def _rounded_numbers(found: Difference) -> Cause | None:
+    """The cause, where one file has the other's numbers in a lower precision and all else alike."""
+    proof = found.proof
+    # a sum of rounded biases is not the rounded sum
+    told = [one.rounded for one in proof.differences if not one.tensor.endswith("(sum)")] if proof else []
+    if proof is None or not told or not all(told):
+        return None
+    files = [found.held.subject, found.run.planned.subject]
+    narrow, wide = sorted(files, key=lambda file: -UNIT_ROUNDOFF[file.spec.dtype.name])
+    by = max(one.max_abs or 0.0 for one in proof.differences)
+    detail = (
+        f"{narrow.label} has the numbers of {wide.label} rounded to {narrow.spec.dtype.name}; "
+        f"they differ by up to {by:.2g}"
+    )
+    return Cause("precision", detail, (f"precision=weights {narrow.spec.dtype.name}",), mend="full precision")
 
 
 def _explained(found: Difference, probes: Probes, places: set[Place]) -> tuple[Explanation, ...]:

@@ -12,8 +12,8 @@ from grubridge.reference.rounding import Quantity
 from grubridge.spec import Array, GRUSpec, numpy_dtype
 from grubridge.traces import DirectionTrace, Place, Probe, Trace
 
+from .findings import Comparison, Edge, Side
 from .judge import Finding, Observation, Recomposition, judge
-from .result import Comparison, Edge, Side
 from .verdict import Verdict
 
 __all__ = ["compare"]

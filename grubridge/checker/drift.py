@@ -11,7 +11,7 @@ from grubridge.reference.lyapunov import lyapunov_exponent
 from grubridge.spec import GRUSpec
 from grubridge.traces import Probe, Trace, valid_steps
 
-from .result import Drift, Side
+from .findings import Drift, Side
 
 __all__ = ["drift", "growth_of_differences"]
 

@@ -11,8 +11,9 @@ from grubridge.traces import Probe
 from .algebra import Proof, prove
 from .causes import Difference, Executed, Probes, causes
 from .compare import compare
+from .findings import Cause, Comparison, Drift, Edge, FileProof, Sensing, Side, Tolerated
 from .plan import Held, PlannedRun
-from .result import Cause, Comparison, Drift, Edge, FileProof, Run, Sensing, Side, Tolerated
+from .result import Run
 from .sensitivity import sense
 from .structure import largest_weight_change
 from .verdict import Verdict, combined
@@ -20,6 +21,9 @@ from .verdict import Verdict, combined
 __all__ = ["NOT_RUN", "Outcome"]
 
 NOT_RUN = "not run"
+
+_TF32 = 2.0**-10
+"""Relative rounding of TF32, which keeps ten bits of a fraction and may cut the rest off."""
 
 
 @dataclass

@@ -12,7 +12,8 @@ from grubridge.formats.base import Provenance, ReadHints, StackEntry, WriteOptio
 from grubridge.formats.registry import adapter
 from grubridge.spec import GRUSpec, unsupported
 
-from .result import CheckedArtifact, Edge, Side
+from .findings import Edge, Side
+from .result import CheckedArtifact
 
 __all__ = ["Held", "Plan", "PlannedRun", "Subject", "plan_conversion", "plan_group"]
 

@@ -101,6 +101,7 @@ def designed_probe(specs: Sequence[GRUSpec], seed: int) -> Probe:
         _exact_in_all(x, specs),
         {place: _exact_in_all(state, specs) for place, state in states.items()},
         origin=f"designed, seed {seed}",
+        gates=False,
     )
 
 

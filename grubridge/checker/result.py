@@ -1,4 +1,4 @@
-"""What a check found, as plain values: `report` makes text and JSON of it."""
+"""The result of a check, as plain values: `report` makes text and JSON of it."""
 
 from __future__ import annotations
 
@@ -6,58 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from grubridge.errors import ProbeError
-from grubridge.reference.rounding import Quantity
-from grubridge.spec import Direction
 from grubridge.traces import GateSource
 
-from .algebra import Proof
-from .judge import Element, Recomposition
-from .sensitivity import Sensed
+from .findings import Cause, Comparison, Drift, FileProof, Sensing, Tolerance, Tolerated
 from .verdict import Verdict
 
-__all__ = [
-    "Cause",
-    "CheckReport",
-    "CheckedArtifact",
-    "CheckedProbe",
-    "Comparison",
-    "Drift",
-    "Edge",
-    "FileProof",
-    "Mend",
-    "Run",
-    "Sensing",
-    "Side",
-    "Tolerance",
-    "Tolerated",
-]
-
-Edge = Literal["read", "write", "end-to-end"]
-"""read: a file as its own runtime runs it, against the equations of the spec that was read from it.
-write: the equations of a spec, against a file that was made of it. end-to-end: two files, each as its own
-runtime runs it; the second is held against the equations of the first."""
-
-
-Mend = Literal["", "write anew", "full precision"]
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of a comparison.
-
-    Args:
-        artifact: label of the file.
-        backend: where it ran; None for the equations of the spec that was read from it.
-    """
-
-    artifact: str
-    backend: str | None
-
-    def __str__(self) -> str:
-        return (
-            f"equations of {self.artifact}" if self.backend is None else f"{self.artifact} on {self.backend}"
-        )
+__all__ = ["CheckReport", "CheckedArtifact", "CheckedProbe", "Run"]
 
 
 @dataclass(frozen=True)
@@ -112,154 +66,6 @@ class Run:
     kernel: str = ""
     precision: str = ""
     constants: str = ""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One quantity of one layer and direction, over one edge.
-
-    Args:
-        edge: which.
-        left: one side.
-        right: the other.
-        layer: index of the layer.
-        direction: of reading.
-        quantity: the hidden state or a gate.
-        verdict: EQUIVALENT where every judged error is within its bound.
-        max_abs: largest |error|; infinite where a runtime returned NaN for a finite value; None when
-            nothing was judged.
-        headroom: largest error over bound, at most 1 when EQUIVALENT; None when nothing was judged.
-        certainty: largest error over the bound that assumes nothing of rounding errors' signs: above 1 the
-            difference is proved, otherwise honest rounding shows it once in a billion checks.
-        worst: where that is.
-        first_bad_time: the first step, in the order of reading, with an error above its bound.
-        reason: why it is INCONCLUSIVE.
-        recomposition: of a hidden state: whether the gates that are compared beside it are its own.
-    """
-
-    edge: Edge
-    left: Side
-    right: Side
-    layer: int
-    direction: Direction
-    quantity: Quantity
-    verdict: Verdict
-    max_abs: float | None = None
-    headroom: float | None = None
-    certainty: float | None = None
-    worst: Element | None = None
-    first_bad_time: int | None = None
-    reason: str = ""
-    recomposition: Recomposition | None = None
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why a check did not end in EQUIVALENT.
-
-    Args:
-        cause: in a few words, e.g. "gate order".
-        detail: in a sentence.
-        edits: the mistakes, for a machine, e.g. "gate_order=reset,update,candidate".
-        ties: other causes that explain the same.
-        mend: "write anew" where the second file would be right if it were made of the first, "full precision"
-            where only the arithmetic differs; else "".
-    """
-
-    cause: str
-    detail: str
-    edits: tuple[str, ...] = ()
-    ties: tuple[str, ...] = ()
-    mend: Mend = ""
-
-
-@dataclass(frozen=True)
-class FileProof:
-    """What the numbers of two files say, whatever was run: labels of the files, and the proof."""
-
-    left: str
-    right: str
-    proof: Proof
-
-
-@dataclass(frozen=True)
-class Sensing:
-    """What a run on the designed probe could have told of single weights, and what it told.
-
-    Args:
-        edge: what it was part of.
-        left: one side.
-        right: the other.
-        verdict: DIFFERENT when a weight differs, or a step is beyond its bound.
-        headroom: largest error over bound of a step; None when nothing was judged.
-        sensed: which changes of a weight would have been seen, and which was.
-    """
-
-    edge: Edge
-    left: Side
-    right: Side
-    verdict: Verdict
-    headroom: float | None
-    sensed: Sensed
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How far two free-running executions came apart. Never judged: a chaotic network parts from itself.
-
-    Args:
-        left: one run.
-        right: the other.
-        max_abs: the largest |difference| of two hidden states.
-        layer: where that is.
-        direction: likewise.
-        time: likewise.
-        by_step: the largest |difference| of every time step, over all layers.
-        horizon: the first step at which it exceeds 1e-3; None when it never does.
-    """
-
-    left: Side
-    right: Side
-    max_abs: float
-    layer: int
-    direction: Direction
-    time: int
-    by_step: tuple[float, ...] = ()
-    horizon: int | None = None
-
-
-@dataclass(frozen=True)
-class Tolerated:
-    """A tolerance of the user's own, applied to the hidden states of two free runs.
-
-    Args:
-        left: one run.
-        right: the other.
-        largest: the largest difference over what is accepted; at most 1 passes.
-        verdict: EQUIVALENT, DIFFERENT, or INCONCLUSIVE where there was nothing to compare.
-    """
-
-    left: Side
-    right: Side
-    largest: float
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """|left - right| <= atol + rtol * |left| is accepted, for every hidden state.
-
-    Raises:
-        ProbeError: when a number is negative or not finite.
-    """
-
-    atol: float = 0.0
-    rtol: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, value in (("atol", self.atol), ("rtol", self.rtol)):
-            if not 0 <= value < float("inf"):
-                raise ProbeError(f"{name} must be 0 or more, and finite; received {value}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from grubridge.traces import Probe, Trace, valid_steps
 
-from .result import Side, Tolerance, Tolerated
+from .findings import Side, Tolerance, Tolerated
 from .verdict import Verdict
 
 __all__ = ["tolerated"]

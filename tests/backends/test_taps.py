@@ -127,6 +127,7 @@ def test_a_step_past_the_end_has_no_gates() -> None:
         rng.normal(size=(2, 3, 7)),
         "backward",
         np.array([3, 1]),
+        gates=True,
     )
 
     made, notes = direction_trace(steps, Tap(direction, None, _kernel(layer)), pytest.fail)
@@ -158,7 +159,7 @@ def test_what_cannot_be_read_is_replayed_and_says_why(case: str, monkeypatch: py
         monkeypatch.setattr(taps, "_LARGEST_WEIGHT", 3 * 4 * 9**2)
     assert layer.forward is not None
     x, start, hidden = (np.full(shape, 0.5) for shape in ((1, 2, 5), (1, 7), (1, 2, 7)))
-    steps = Steps(x, start, hidden, "forward", None)
+    steps = Steps(x, start, hidden, "forward", None, gates=True)
     replayed = Gates(*(np.full((1, 2, 7), value) for value in (0.1, 0.2, 0.3)))
     tap = REASONS[case] if case == "told" else Tap(layer.forward, layer.clip, _kernel(layer))
 

@@ -10,8 +10,8 @@ import pytest
 
 from grubridge.checker.compare import compare
 from grubridge.checker.drift import drift
+from grubridge.checker.findings import Comparison, Side
 from grubridge.checker.probe import random_probe
-from grubridge.checker.result import Comparison, Side
 from grubridge.checker.verdict import Verdict, combined
 from grubridge.reference import run
 from grubridge.reference.arithmetic import arithmetic_of

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grubridge.checker.result import Side, Tolerance, Tolerated
+from grubridge.checker.findings import Side, Tolerance, Tolerated
 from grubridge.checker.tolerance import tolerated
 from grubridge.checker.verdict import Verdict
 from grubridge.errors import ProbeError
@@ -64,7 +64,8 @@ def test_what_is_not_finite_is_different(value: float) -> None:
 def test_what_is_missing_or_of_another_shape_is_inconclusive() -> None:
     forward = {place: made for place, made in EXACT.places.items() if place[1] == "forward"}
     made = EXACT.places[0, "forward"]
-    shorter: dict[Place, DirectionTrace] = {**EXACT.places, (0, "forward"): replace(made, hidden=made.hidden[:, :5])}
+    cut = replace(made, hidden=made.hidden[:, :5])
+    shorter: dict[Place, DirectionTrace] = {**EXACT.places, (0, "forward"): cut}
 
     assert _apply(replace(EXACT, places=forward), 1, 1).verdict is Verdict.INCONCLUSIVE
     assert _apply(replace(EXACT, places=shorter), 1, 1).verdict is Verdict.INCONCLUSIVE

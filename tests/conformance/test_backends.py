@@ -10,9 +10,11 @@ import pytest
 import grubridge
 from grubridge.artifacts import open_artifact
 from grubridge.backends.registry import BACKENDS
-from grubridge.checker.carry_out import Outcome, Task, carry_out
+from grubridge.checker.carry_out import Conditions, Task, carry_out
+from grubridge.checker.causes import Probes
+from grubridge.checker.outcome import Outcome
 from grubridge.checker.plan import Subject, plan_group
-from grubridge.checker.probe import random_probe
+from grubridge.checker.probe import designed_probe, random_probe
 from grubridge.checker.result import CheckedArtifact
 from grubridge.checker.verdict import Verdict
 from grubridge.formats.registry import adapter
@@ -43,9 +45,9 @@ def _outcomes(backend: str, folder: Path) -> dict[str, Outcome]:
         grubridge.write(spec, path)
         about = CheckedArtifact(spec.name, str(path), target.NAME, spec.name, spec.dtype.name, None)
         subject = Subject(about, spec, open_artifact(path).select())
-        probe = random_probe([spec], seed=number, batch=4, steps=24)
-        tasks.append(Task(plan_group([subject], [backend], folder), probe))
-    outcomes = carry_out(tasks, "cpu")
+        probes = Probes(random_probe([spec], seed=number, batch=4, steps=24), designed_probe([spec], number))
+        tasks.append(Task(plan_group([subject], [backend], folder), probes))
+    outcomes = carry_out(tasks, Conditions("cpu"), folder)
     return {spec.name: outcome for spec, outcome in zip(specs, outcomes, strict=True)}
 
 
@@ -61,10 +63,11 @@ def test_inside_the_bound(
 
     assert len(outcomes) >= 7
     for name, outcome in outcomes.items():
-        assert outcome.verdict is Verdict.EQUIVALENT, (name, outcome.diagnosis, outcome.comparisons)
+        assert outcome.by_the_bound is Verdict.EQUIVALENT, (name, outcome.diagnosis, outcome.comparisons)
         assert {comparison.quantity for comparison in outcome.comparisons} == QUANTITIES, name
         headrooms = [comparison.headroom or 0.0 for comparison in outcome.comparisons]
         assert 0 < min(headrooms) <= max(headrooms) <= 1, name
+        assert [seen.verdict for seen in outcome.sensitivity] == [Verdict.EQUIVALENT], name
         assert [(ran.backend, ran.native) for ran in outcome.runs if ran.backend != "reference"] == [
             (backend, True)
         ], name

@@ -6,98 +6,36 @@ import json
 import math
 from dataclasses import replace
 
-from grubridge.checker.judge import Element
-from grubridge.checker.result import (
+from grubridge.checker.findings import (
     Cause,
-    CheckedArtifact,
-    CheckedProbe,
-    CheckReport,
     Comparison,
-    Drift,
-    Edge,
-    Run,
     Side,
 )
+from grubridge.checker.result import CheckedArtifact
 from grubridge.checker.verdict import Verdict
-from grubridge.reference.rounding import QUANTITIES
 from grubridge.report import render, to_json
 
-ONE, OTHER = Side("a.keras", "keras"), Side("b.pt", "pytorch")
-
-
-def _comparisons(edge: Edge, left: Side, right: Side, times: float = 0.25) -> tuple[Comparison, ...]:
-    verdict = Verdict.EQUIVALENT if times <= 1 else Verdict.DIFFERENT
-    first = None if times <= 1 else 2
-    return tuple(
-        Comparison(
-            edge,
-            left,
-            right,
-            layer,
-            "forward",
-            quantity,
-            verdict,
-            times * 1e-7,
-            times,
-            times / 2,
-            Element(1, 4, 3),
-            first,
-        )
-        for layer in (0, 1)
-        for quantity in QUANTITIES
-    )
-
-
-def _run(side: Side, version: str) -> Run:
-    return Run(side.artifact, str(side.backend), version, "cpu", "float32", True, 1.25, (), "replayed")  # noqa: FBT003
-
-
-def _report() -> CheckReport:
-    return CheckReport(
-        verdict=Verdict.EQUIVALENT,
-        by_the_bound=Verdict.EQUIVALENT,
-        artifacts=(
-            CheckedArtifact("a.keras", "a.keras", "keras", "gru", "float32", "0" * 64),
-            CheckedArtifact("b.pt", "b.pt", "pytorch", "rnn", "float32", None),
-        ),
-        runs=(
-            Run("a.keras", "reference", "numpy 2.0", "cpu", "float64", False, 0.1, (), "reference"),  # noqa: FBT003
-            _run(ONE, "keras 3.15.1 (tensorflow 2.21.0)"),
-            _run(OTHER, "torch 2.13.0"),
-        ),
-        comparisons=(
-            *_comparisons("read", ONE, Side("a.keras", None)),
-            *_comparisons("read", OTHER, Side("b.pt", None), 0.5),
-            *_comparisons("end-to-end", ONE, OTHER, 0.75),
-        ),
-        diagnosis=(),
-        drift=(Drift(ONE, OTHER, 3e-6, 1, "forward", 23, (0.0, 3e-6)),),
-        lyapunov_exponent=-0.5,
-        tolerance=None,
-        tolerated=(),
-        probe=CheckedProbe("random, seed 0", 4, 24, (24, 19, 13, 8), "given"),
-        environment={"grubridge": "0.1.0"},
-        left_out={},
-    )
+from .a_check import ONE, OTHER, a_report, a_run, comparisons
 
 
 def test_text_of_an_equivalent_pair() -> None:
-    assert render(_report()) == (
+    assert render(a_report()) == (
         """\
 A  a.keras (float32), keras 3.15.1 (tensorflow 2.21.0), cpu
+   a GRU kernel; gates replayed by its operators
 B  b.pt (float32), torch 2.13.0, cpu
+   a GRU kernel; gates replayed by its operators
 inputs: random, seed 0; 4 sequences, 24, 19, 13, 8 steps
+  past a sequence's end PyTorch and ONNX Runtime give zeros,
+  Keras repeats the last state: not compared
+files: A and B hold the same numbers, which proves them to
+  be one function for every input
+  no bias in b.pt
 
 read: A on keras against the equations of A
   hidden state  max |error| 2.5e-08, 0.25 of the bound
-  update gate   max |error| 2.5e-08, 0.25 of the bound
-  reset gate    max |error| 2.5e-08, 0.25 of the bound
-  candidate     max |error| 2.5e-08, 0.25 of the bound
 read: B on pytorch against the equations of B
   hidden state  max |error| 5.0e-08, 0.50 of the bound
-  update gate   max |error| 5.0e-08, 0.50 of the bound
-  reset gate    max |error| 5.0e-08, 0.50 of the bound
-  candidate     max |error| 5.0e-08, 0.50 of the bound
 end-to-end: A on keras against B on pytorch
   hidden state  max |error| 7.5e-08, 0.75 of the bound
   update gate   max |error| 7.5e-08, 0.75 of the bound
@@ -106,32 +44,36 @@ end-to-end: A on keras against B on pytorch
 
 The bound is what rounding can do in one step from the run's
 own last state; one honest check in a billion exceeds it.
-Gates are replayed by the runtime's operators.
+sensitivity: in 2048 further single steps, one weight off by
+  1.9e-07 would have been seen in half of the 1,248 weights,
+  7.9e-07 in 99% of them, and 1e-3 of itself in 98.4%
 drift, never judged: running free, A on keras and B on
-  pytorch come up to 3.0e-06 apart
+  pytorch come up to 3.0e-06 apart; a small difference
+  shrinks 1.6 times a step (Lyapunov exponent -0.50)
 
-EQUIVALENT: hidden states and gates agree, within 0.75 of the bound
+EQUIVALENT: the files are one function; hidden states and gates agree, within 0.75 of the bound
 """
     )
 
 
 def test_text_of_a_difference_says_where() -> None:
     report = replace(
-        _report(),
+        a_report(),
         verdict=Verdict.DIFFERENT,
         by_the_bound=Verdict.DIFFERENT,
         comparisons=(
-            *_comparisons("read", ONE, Side("a.keras", None)),
-            *_comparisons("end-to-end", ONE, OTHER, 2.5e6),
+            *comparisons("read", ONE, Side("a.keras", None)),
+            *comparisons("end-to-end", ONE, OTHER, 2.5e6),
         ),
-        diagnosis=(Cause("reset mode", "layer 0: after in a.keras, before in b.pt"),),
+        diagnosis=(Cause("gate order", "the update and reset gates are exchanged", mend="write anew"),),
     )
     lines = render(report).splitlines()
 
     assert "  hidden state  max |error| 2.5e-01, 2.5e+06 times the bound" in lines
     place = lines.index("  DIFFERENT from step 2 on: layer 0 forward, hidden state;")
     assert lines[place + 1] == "  most at step 4, sequence 1, unit 3"
-    assert "why: reset mode: layer 0: after in a.keras, before in b.pt" in lines
+    why = lines.index("why: gate order: the update and reset gates are exchanged")
+    assert lines[why + 1] == "mend: grubridge verify a.keras b.pt --fix NEW"
     assert lines[-1] == "DIFFERENT: B is not the function of A; up to 2.5e+06 times the bound"
 
 
@@ -140,9 +82,9 @@ def test_blame_falls_on_the_first_edge_that_differs() -> None:
         ("read", ONE, Side("a.keras", None), "A on keras is not what was read from the file"),
         ("write", Side("a.keras", None), OTHER, "B on pytorch is not the function of A"),
     ):
-        found = _comparisons(edge, left, right, 5.0)  # type: ignore[arg-type]
+        found = comparisons(edge, left, right, 5.0)  # type: ignore[arg-type]
         text = render(
-            replace(_report(), verdict=Verdict.DIFFERENT, by_the_bound=Verdict.DIFFERENT, comparisons=found)
+            replace(a_report(), verdict=Verdict.DIFFERENT, by_the_bound=Verdict.DIFFERENT, comparisons=found)
         )
         assert text.splitlines()[-1] == f"DIFFERENT: {words}; up to 5 times the bound"
 
@@ -150,15 +92,15 @@ def test_blame_falls_on_the_first_edge_that_differs() -> None:
 def test_text_of_other_shapes() -> None:
     cause = Cause("structure", "a.keras has 1 layer, b.pt has 2 layers")
     report = replace(
-        _report(),
+        a_report(),
         verdict=Verdict.DIFFERENT,
         by_the_bound=Verdict.DIFFERENT,
         runs=(),
         comparisons=(),
         drift=(),
         lyapunov_exponent=None,
-        tolerance=None,
-        tolerated=(),
+        proofs=(),
+        sensitivity=(),
         probe=None,
         diagnosis=(cause,),
     )
@@ -177,15 +119,15 @@ DIFFERENT: these GRUs are not of one shape
 
 def test_text_of_what_could_not_run() -> None:
     report = replace(
-        _report(),
+        a_report(),
         verdict=Verdict.INCONCLUSIVE,
         by_the_bound=Verdict.INCONCLUSIVE,
-        runs=_report().runs[:1],
+        runs=a_report().runs[:1],
         comparisons=(),
         drift=(),
         lyapunov_exponent=None,
-        tolerance=None,
-        tolerated=(),
+        proofs=(),
+        sensitivity=(),
         diagnosis=(Cause("not run", "a.keras: needs keras:\n  pip install 'grubridge[tensorflow]'"),),
         left_out={"pytorch": "the reset gate is applied before the recurrent product"},
     )
@@ -200,18 +142,18 @@ def test_text_of_what_could_not_run() -> None:
 
 def test_many_files_get_one_line_each() -> None:
     sides = [Side(f"{name}.pt", "pytorch") for name in "abcdef"]
-    found = [one for side in sides for one in _comparisons("read", side, Side(side.artifact, None))]
+    found = [one for side in sides for one in comparisons("read", side, Side(side.artifact, None))]
     report = replace(
-        _report(),
-        runs=tuple(_run(side, "torch 2.13.0") for side in sides),
+        a_report(),
+        runs=tuple(a_run(side, "torch 2.13.0") for side in sides),
         comparisons=tuple(found),
         artifacts=tuple(
             CheckedArtifact(side.artifact, side.artifact, "pytorch", "rnn", "float32", None) for side in sides
         ),
         drift=(),
         lyapunov_exponent=None,
-        tolerance=None,
-        tolerated=(),
+        proofs=(),
+        sensitivity=(),
     )
     lines = render(report).splitlines()
 
@@ -221,18 +163,18 @@ def test_many_files_get_one_line_each() -> None:
 
 
 def test_text_is_ascii_and_narrow_but_for_names() -> None:
-    text = render(_report())
+    text = render(a_report())
 
     assert text.isascii()
     assert max(map(len, text.splitlines()[2:-1])) <= 60
-    assert len(text.splitlines()) <= 27
+    assert len(text.splitlines()) <= 32
 
 
 def test_rebuilt_layers_are_told() -> None:
     why = "the layer was rebuilt in Keras 3 from the arrays in the file: the model holds a WeightClip, which "
     why += "no Keras may load \x1b[31m here, and this is the end"
-    rebuilt = replace(_run(ONE, "keras 3.15.1"), native=False, notes=(why,))
-    report = replace(_report(), runs=(rebuilt,))
+    rebuilt = replace(a_run(ONE, "keras 3.15.1"), native=False, notes=(why,))
+    report = replace(a_report(), runs=(rebuilt,))
 
     assert (
         "   note: the layer was rebuilt in Keras 3 from the arrays in\n"
@@ -242,17 +184,20 @@ def test_rebuilt_layers_are_told() -> None:
 
 
 def test_json_is_the_documented_one() -> None:
-    document = to_json(_report())
+    document = to_json(a_report())
 
     assert list(document) == [
         "schema_version",
         "verdict",
         "artifacts",
         "runs",
+        "files",
         "comparisons",
         "diagnosis",
         "sensitivity",
         "drift",
+        "lyapunov_exponent",
+        "tolerance",
         "probe",
         "environment",
     ]
@@ -271,6 +216,9 @@ def test_json_is_the_documented_one() -> None:
         "dtype": "float32",
         "native": True,
         "seconds": 1.25,
+        "kernel": "a GRU kernel",
+        "precision": "float32",
+        "activation_constants": "measured here",
         "gates": "replayed",
         "notes": [],
     }
@@ -284,9 +232,22 @@ def test_json_is_the_documented_one() -> None:
         "verdict": "EQUIVALENT",
         "max_abs": 0.75 * 1e-7,
         "headroom": 0.75,
+        "certainty": 0.375,
         "worst": {"batch": 1, "time": 4, "unit": 3},
         "first_bad_time": None,
+        "recomposition": None,
     }
+    assert document["files"] == [
+        {
+            "left": "a.keras",
+            "right": "b.pt",
+            "equal": True,
+            "same_output": True,
+            "remarks": ["no bias in b.pt"],
+            "differences": [],
+            "permutation": [],
+        }
+    ]
     assert document["probe"] == {
         "origin": "random, seed 0",
         "batch": 4,
@@ -294,19 +255,22 @@ def test_json_is_the_documented_one() -> None:
         "lengths": [24, 19, 13, 8],
         "initial_state": "given",
     }
-    assert document["sensitivity"] is None
+    seen = {"weights": 1248, "median": 1.9e-7, "most": 7.9e-7}
+    seen["coverage"] = {"1e-05": 0.5, "0.0001": 0.9, "0.001": 0.984, "0.01": 1.0}  # type: ignore[assignment]
+    assert document["sensitivity"][0]["total"] == seen
+    assert document["sensitivity"][0]["places"][0]["arrays"] == {"recurrent_weight.reset": seen}
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
 def test_json_has_no_infinity() -> None:
-    infinite = replace(_report().comparisons[0], max_abs=math.inf, headroom=math.inf)
+    infinite = replace(a_report().comparisons[0], max_abs=math.inf, headroom=math.inf)
     unjudged = Comparison(
         "read", ONE, Side("a.keras", None), 0, "forward", "hidden", Verdict.INCONCLUSIVE, reason="none"
     )
-    document = to_json(replace(_report(), comparisons=(infinite, unjudged)))
+    document = to_json(replace(a_report(), comparisons=(infinite, unjudged)))
 
     assert [one["max_abs"] for one in document["comparisons"]] == [None, None]
     assert [one["worst"] for one in document["comparisons"]] == [{"batch": 1, "time": 4, "unit": 3}, None]
     json.dumps(document, allow_nan=False)
-    text = render(replace(_report(), comparisons=(infinite,), verdict=Verdict.DIFFERENT))
+    text = render(replace(a_report(), comparisons=(infinite,), verdict=Verdict.DIFFERENT))
     assert "max |error| inf, infinitely above the bound" in text

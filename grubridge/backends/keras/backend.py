@@ -143,7 +143,7 @@ def _run_direction(half: Half, k: int, x: Array, probe: Probe) -> tuple[Directio
         training=False,
     )[0]
     hidden = ops.flip(returned, 1) if way == "backward" else returned  # Keras returns the last step first
-    steps = Steps(array_of(inputs), array_of(state), array_of(hidden), way, probe.lengths)
+    steps = Steps(array_of(inputs), array_of(state), array_of(hidden), way, probe.lengths, probe.gates)
 
     def replay() -> Gates[Array]:
         return replayed(layer.cell, inputs, ops.convert_to_tensor(steps.previous, layer.compute_dtype))

@@ -97,7 +97,7 @@ def _run_layer(
     returned = node.run(x, starts, probe.lengths, on)
     made: dict[Place, tuple[DirectionTrace, tuple[str, ...]]] = {}
     for index, (way, start, hidden) in enumerate(zip(node.directions, starts, returned, strict=True)):
-        steps = Steps(x, start, hidden, way, probe.lengths)
+        steps = Steps(x, start, hidden, way, probe.lengths, probe.gates)
 
         def replay(index: int = index, steps: Steps = steps) -> Gates[Array]:
             return replayed(node, index, steps.x, steps.previous, on)

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from grubridge.checker.algebra import Proof, TensorDifference
-from grubridge.checker.result import CheckReport, FileProof, Sensing
+from grubridge.checker.findings import FileProof, Sensing
+from grubridge.checker.result import CheckReport
 from grubridge.files.text import printable
 from grubridge.report.wrapping import wrapped
 
@@ -78,7 +79,7 @@ def _sentence(one: Sensing) -> str:
 def causes(report: CheckReport) -> Iterator[str]:
     """Why it is not EQUIVALENT, and what to do about it."""
     for one in report.diagnosis:
-        yield from wrapped(f"why: {one.cause}: {printable(one.detail, 2000)}")
+        yield from wrapped(f"why: {one.cause}: {one.detail}")
     for mend in dict.fromkeys(one.mend for one in report.diagnosis):
         if mend == "write anew":
             files = " ".join(shlex.quote(printable(one.path)) for one in report.artifacts)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 
-from grubridge.checker.result import CheckedProbe, CheckReport, Comparison, Edge, Side
+from grubridge.checker.findings import Comparison, Edge, Side
+from grubridge.checker.result import CheckedProbe, CheckReport
 from grubridge.checker.verdict import Verdict
 from grubridge.files.text import printable
 from grubridge.reference.rounding import QUANTITIES, Quantity
@@ -17,7 +19,7 @@ __all__ = ["render"]
 
 _LONGEST_NOTE = 500
 _DETAILED = 4
-"""Up to so many edges, every quantity has a line of its own; beyond, only the hidden state."""
+"""Up to so many edges, every quantity of the last ones and of wrong ones has a line of its own."""
 _NAMES: dict[Quantity, str] = {
     "hidden": "hidden state",
     "update": "update gate",
@@ -28,7 +30,10 @@ _BOUND = (
     "The bound is what rounding can do in one step from the run's own last state; one honest check in a "
     "billion exceeds it."
 )
-_REPLAYED = "Gates are replayed by the runtime's operators."
+_PADDING = (
+    "past a sequence's end PyTorch and ONNX Runtime give zeros, Keras repeats the last state: not compared"
+)
+_GATES = {"observed": "gates read out of the kernel", "replayed": "gates replayed by its operators"}
 
 _EdgeKey = tuple[Edge, Side, Side]
 _Edges = dict[_EdgeKey, list[Comparison]]
@@ -46,12 +51,13 @@ def render(report: CheckReport) -> str:
     lines += proofs(report, letters)
     lines.append("")
     for key, found in edges.items():
-        lines += _edge(key, found, letters, detailed=len(edges) <= _DETAILED)
+        last = key[0] == "end-to-end" or not any(edge == "end-to-end" for edge, *_ in edges)
+        different = any(one.verdict is Verdict.DIFFERENT for one in found)
+        lines += _edge(key, found, letters, detailed=len(edges) <= _DETAILED and (last or different))
         lines += _place(found)
     if edges:
         lines.append("")
-        replayed = any(run.gates == "replayed" for run in report.runs)
-        lines += wrapped(f"{_BOUND} {_REPLAYED if replayed else ''}", hanging="")
+        lines += wrapped(_BOUND, hanging="")
     lines += sensitivity(report)
     if report.drift:
         lines += wrapped(f"drift, never judged: {_drift(report, letters)}")
@@ -89,6 +95,9 @@ def _legend(report: CheckReport, letters: _Letters) -> Iterator[str]:
             yield f"{letter}  {label} ({dtypes[label]}), not run"
             continue
         yield f"{letter}  {label} ({run.dtype}), {run.version}, {run.device}"
+        precision = "" if run.precision == run.dtype else run.precision
+        told = (run.kernel, precision, _GATES.get(run.gates or "", ""))
+        yield from wrapped(printable("; ".join(filter(None, told)), _LONGEST_NOTE), "   ")
         if not run.native:
             for note in run.notes or ("rebuilt from the file's arrays",):
                 yield from wrapped(f"note: {printable(note, _LONGEST_NOTE)}", "   ")
@@ -101,7 +110,8 @@ def _inputs(probe: CheckedProbe) -> str:
         else f"{', '.join(map(str, probe.lengths))} steps"
     )
     start = {"given": "", "learned": ", the model's own initial state", "zero": ", initial state zero"}
-    return f"inputs: {printable(probe.origin)}; {probe.batch} sequences, {steps}{start[probe.initial_state]}"
+    line = f"inputs: {printable(probe.origin)}; {probe.batch} sequences, {steps}{start[probe.initial_state]}"
+    return "\n".join([line, *(wrapped(_PADDING, "  ", "") if probe.lengths is not None else ())])
 
 
 def _edge(key: _EdgeKey, found: Sequence[Comparison], letters: _Letters, *, detailed: bool) -> Iterator[str]:
@@ -112,6 +122,10 @@ def _edge(key: _EdgeKey, found: Sequence[Comparison], letters: _Letters, *, deta
         ones = [one for one in found if one.quantity == quantity]
         if ones:
             yield f"  {_NAMES[quantity]:<12}  {_measure(ones)}"
+    given_back = [one.recomposition for one in found if one.recomposition is not None]
+    if given_back and detailed:
+        largest, headroom = (max(column) for column in zip(*map(astuple, given_back), strict=True))
+        yield f"  z*h+(1-z)*n   off by {largest:.1e} from the states, {_times(headroom)}"
 
 
 def _side(side: Side, letters: _Letters) -> str:
@@ -175,20 +189,39 @@ def _verdict(report: CheckReport, edges: _Edges, letters: _Letters) -> str:
 
 
 def _by_the_bound(report: CheckReport, edges: _Edges, letters: _Letters) -> str:
-    largest = max((one.headroom for one in report.comparisons if one.headroom is not None), default=0.0)
+    headrooms = [one.headroom for one in report.comparisons]
+    headrooms += [one.headroom for one in report.sensitivity]
+    largest = max((headroom for headroom in headrooms if headroom is not None), default=0.0)
+    proved = bool(report.proofs) and all(one.proof.equal for one in report.proofs)
     if report.by_the_bound is Verdict.EQUIVALENT:
         gates = any(one.quantity != "hidden" for one in report.comparisons)
-        what = "hidden states and gates" if gates else "hidden states"
-        return f"EQUIVALENT: {what} agree, within {_times(largest)}"
+        what = "hidden states and gates agree" if gates else "hidden states agree"
+        files = "the files are one function; " if proved else ""
+        return f"EQUIVALENT: {files}{what}, within {_times(largest)}"
     if report.by_the_bound is Verdict.INCONCLUSIVE:
         return "INCONCLUSIVE: not everything could be run and judged"
     wrong = [key for key, found in edges.items() if any(one.verdict is Verdict.DIFFERENT for one in found)]
+    wrong += [
+        (one.edge, one.left, one.right) for one in report.sensitivity if one.verdict is Verdict.DIFFERENT
+    ]
     if not wrong:
         return "DIFFERENT: these GRUs are not of one shape"
-    edge, left, right = wrong[0]
-    blame = {
+    return f"DIFFERENT: {_blame(wrong[0], letters)}; {_extent(report, largest)}"
+
+
+def _blame(key: _EdgeKey, letters: _Letters) -> str:
+    edge, left, right = key
+    return {
         "read": f"{_side(left, letters)} is not what was read from the file",
         "write": f"{_side(right, letters)} is not the function of {letters[left.artifact]}",
         "end-to-end": f"{letters[right.artifact]} is not the function of {letters[left.artifact]}",
-    }
-    return f"DIFFERENT: {blame[edge]}; up to {_times(largest)}"
+    }[edge]
+
+
+def _extent(report: CheckReport, largest: float) -> str:
+    """By how much, and how sure that is."""
+    if largest <= 1:
+        return "by a single weight, which only the designed steps show"
+    certainty = max((one.certainty for one in report.comparisons if one.certainty is not None), default=0.0)
+    chance = "" if certainty > 1 else " (honest rounding comes that far once in a billion checks)"
+    return f"up to {_times(largest)}{chance}"

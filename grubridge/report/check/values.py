@@ -6,7 +6,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from grubridge.checker.result import CheckReport, Comparison, FileProof, Sensing
+from grubridge.checker.findings import Comparison, FileProof, Sensing
+from grubridge.checker.result import CheckReport
 from grubridge.checker.sensitivity import Visibility
 
 __all__ = ["to_json"]
