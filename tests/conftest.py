@@ -21,7 +21,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 # What is measured here is kept for this run of the tests, and not among the user's own.
-os.environ["GRUBRIDGE_CACHE"] = tempfile.mkdtemp(prefix="grubridge-tests-")
+_cache = tempfile.TemporaryDirectory(prefix="grubridge-tests-")
+os.environ["GRUBRIDGE_CACHE"] = _cache.name
 
 
 def _required() -> set[str]:
@@ -32,10 +33,9 @@ def _required() -> set[str]:
     return required
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a misspelt GRUBRIDGE_REQUIRE before any test runs, and declare the mark of GPU tests."""
+def pytest_configure() -> None:
+    """Refuse a misspelt GRUBRIDGE_REQUIRE before any test runs."""
     _required()
-    config.addinivalue_line("markers", "gpu: needs a CUDA device; skipped by name where there is none")
 
 
 def pytest_report_header() -> str:
