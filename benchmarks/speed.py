@@ -18,7 +18,7 @@ from benchmarks.runtimes import run_natively
 from benchmarks.table import Row
 from grubridge import reference
 from grubridge.checker import compare as judging
-from grubridge.checker.result import Side
+from grubridge.checker.findings import Side
 
 __all__ = ["rows"]
 
