@@ -1,1 +1,1 @@
-"""Why a run is not an execution of a spec: the mistake, the precision or the weight that explains it."""
+"""What a run shows: which mistake, precision or weight makes it differ from a spec, and what its gates do."""
