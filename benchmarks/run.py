@@ -1,4 +1,4 @@
-"""./run bench [startup | large | speed | campaign | detection]: what is claimed, measured; else exit 1.
+"""./run bench [startup | large | speed | campaign | detection | diagnosis]: claims, measured; else exit 1.
 
 The long ones keep what they measured in the folder of results, and go on from there when called again.
 """
@@ -14,7 +14,15 @@ from typing import Protocol
 _ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(_ROOT))
 
-from benchmarks import campaign, detection, large, speed, startup, table  # noqa: E402 - found through the line above
+from benchmarks import (  # noqa: E402 - found through the line above
+    campaign,
+    detection,
+    diagnosis,
+    large,
+    speed,
+    startup,
+    table,
+)
 
 
 class _Row(Protocol):
@@ -32,6 +40,7 @@ def _parts(options: argparse.Namespace) -> dict[str, _Part]:
         "large": (table.HEADER, large.rows),
         "speed": (table.HEADER, speed.rows),
         "campaign": (campaign.HEADER, lambda: campaign.rows(folder, options.elements, processes)),
+        "diagnosis": (diagnosis.HEADER, diagnosis.rows),
         "detection": (detection.HEADER, lambda: detection.rows(folder, options.cases, processes)),
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.wrong_runs import PRECISIONS, run_wrongly
 from grubridge.checker.compare import compare
-from grubridge.checker.result import Side
+from grubridge.checker.findings import Side
 from grubridge.checker.verdict import Verdict
 from grubridge.diagnosis.edits import SPEC_AXES, Edit, Hypothesis
 from grubridge.diagnosis.hypotheses import alternatives, apply, site

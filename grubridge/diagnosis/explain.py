@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.inputs import initial_state, layer_input
@@ -100,11 +102,20 @@ def explain(
         Explanations of different places, those of most places first; () when nothing was found.
     """
     everywhere: list[Place] = [(index, name) for index, name, _ in spec.directions()]
-    searched = [place for place in everywhere if place in places]
+    with np.errstate(all="ignore"):  # NaN and infinity, in weights or from them, explain nothing
+        searched = [place for place in everywhere if place in places]
+        fits = _fits(searched, lambda place: _search(spec, trace, probe, how, place))
+    return tuple(_cover(fits, everywhere))
+
+
+def _fits(
+    places: Sequence[Place], search_at: Callable[[Place], Search | None]
+) -> dict[Hypothesis, dict[Place, Fit]]:
+    """What explains each place, by hypothesis."""
     fits: dict[Hypothesis, dict[Place, Fit]] = {}
     most = MOST_MISTAKES
-    for place in searched:
-        search = _search(spec, trace, probe, how, place)
+    for place in places:
+        search = search_at(place)
         if search is None:
             continue
         found = [fit for fit in map(search.fit, list(fits)) if fit.explains]
@@ -114,13 +125,13 @@ def explain(
         for fit in found:
             if fit.hypothesis:
                 fits.setdefault(fit.hypothesis, {})[place] = fit
-    if any(len(fitting) < len(searched) for fitting in fits.values()):
-        for place in searched:  # what was found later may explain what came before
-            search = _search(spec, trace, probe, how, place)
+    if any(len(fitting) < len(places) for fitting in fits.values()):
+        for place in places:  # what was found later may explain what came before
+            search = search_at(place)
             for hypothesis, fitting in fits.items():
                 if search is not None and place not in fitting and (fit := search.fit(hypothesis)).explains:
                     fitting[place] = fit
-    return tuple(_cover(fits, everywhere))
+    return fits
 
 
 def _search(spec: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic, place: Place) -> Search | None:

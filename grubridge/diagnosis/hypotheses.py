@@ -44,6 +44,8 @@ def apply(hypothesis: Hypothesis, spec: GRUSpec) -> GRUSpec:
     Raises:
         UnsupportedFeatureError: when a mistake is none of the spec (precision, or data other than a learned
             initial state), or z is to be flipped and its activation has no such symmetry.
+        InvalidSpecError: when an array has not the shape to be transposed, in some layer.
+        ValueError: likewise, to be halved; or there is no other direction to exchange weights with.
     """
     learned = all(direction.initial_state is not None for _, _, direction in spec.directions())
     stateless = learned and any(edit.axis == "initial_state" for edit in hypothesis)
@@ -86,7 +88,17 @@ def alternatives(at: Site) -> Iterator[tuple[Edit, ...]]:
     ):
         found = tuple(edit for edit in candidates if any(_does_something(one, edit) for one in sites))
         if found:
-            yield found
+            yield _distinct_biases(sites, found) if found[0].axis == "biases" else found
+
+
+def _distinct_biases(sites: Sequence[Site], edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """Return `edits` without those that come to the same: of one bias alone, to drop it is to drop both."""
+    kept: dict[Edit, list[GRUDirection]] = {}
+    for edit in edits:
+        made = [edited(at, (edit,)).direction for at in sites]
+        if not any(all(map(_same_biases, made, others)) for others in kept.values()):
+            kept[edit] = made
+    return tuple(kept)
 
 
 def _orders() -> Iterator[Edit]:
@@ -194,6 +206,11 @@ def _does_something(at: Site, edit: Edit) -> bool:
         return True
     parts = ("input_weight", "recurrent_weight", "input_bias", "recurrent_bias")
     return any(not _alike(getattr(one, part), getattr(other, part)) for part in parts)
+
+
+def _same_biases(one: GRUDirection, other: GRUDirection) -> bool:
+    same_input = _alike(one.input_bias, other.input_bias)
+    return same_input and _alike(one.recurrent_bias, other.recurrent_bias)
 
 
 def _alike(one: Gates[Array | None] | None, other: Gates[Array | None] | None) -> bool:

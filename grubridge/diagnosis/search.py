@@ -96,16 +96,17 @@ class Search:
         return len(gather(self._seen, self._steps)) > 0
 
     def fit(self, hypothesis: Hypothesis) -> Fit:
-        """Hold `hypothesis` against the run."""
+        """Hold `hypothesis` against the run; infinitely bad where it cannot be made at this place."""
+        nothing = Fit(hypothesis, math.inf, math.inf)
+        rung = next((edit for edit in hypothesis if edit.axis == "precision"), None)
+        rows = gather(self._seen, self._steps, hypothesis)
+        if len(rows) == 0 or (rung is not None and rung not in self._rungs):
+            return nothing
         try:
             after = edited(self._at, hypothesis)
-        except (ValueError, UnsupportedFeatureError):  # not possible here
-            return Fit(hypothesis, math.inf, math.inf)
-        rungs = [self._rungs[edit] for edit in hypothesis if edit.axis == "precision" and edit in self._rungs]
-        rows = gather(self._seen, self._steps, hypothesis)
-        if len(rows) == 0 or len(rungs) != sum(edit.axis == "precision" for edit in hypothesis):
-            return Fit(hypothesis, math.inf, math.inf)
-        precision = rungs[0][0] if rungs else None
+        except (ValueError, UnsupportedFeatureError):
+            return nothing
+        precision = None if rung is None else self._rungs[rung][0]
         found = self._held(after, rows.first(_QUICK), precision)
         if found[1] <= 1 and len(rows) > _QUICK:
             found = self._held(after, rows, precision)
@@ -122,10 +123,8 @@ class Search:
         return float(np.nan_to_num(error, nan=np.inf).max()), _ratio(error, expected.statistical)
 
     def _largest_bound(self) -> float:
-        numbers, rows = (
-            cell(self._at.layer, self._at.direction),
-            gather(self._seen, self._steps).first(_QUICK),
-        )
+        numbers = cell(self._at.layer, self._at.direction)
+        rows = gather(self._seen, self._steps).first(_QUICK)
         width = deviations(max(1, len(rows)), self._at.direction.hidden_size)
         bound = bounds(numbers, rows, self._how, None, deviations=width).statistical
         return float(bound[np.isfinite(bound)].max(initial=0))
@@ -172,9 +171,9 @@ class Search:
         """Return `hypotheses` joined with the precisions that make them much better."""
         found: list[Hypothesis] = []
         for hypothesis in hypotheses:
+            enough = max(self._hopeful, self._second.error(hypothesis) / _BETTER)
             for edit, (precision, screen) in self._rungs.items():
-                error = screen.error(hypothesis)
-                if precision.format or error <= max(self._hopeful, self._second.error(hypothesis) / _BETTER):
+                if precision.format or screen.error(hypothesis) <= enough:
                     found.append((*hypothesis, edit))
         return found
 

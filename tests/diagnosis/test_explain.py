@@ -1,5 +1,6 @@
 """Causes named from a run alone. The runs are made by GRUs that share no code with the search."""
 
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from benchmarks.diagnosis import diagnose
 from benchmarks.wrong_cases import draw
 from grubridge.checker.compare import compare
-from grubridge.checker.result import Side
+from grubridge.checker.findings import Side
 from grubridge.checker.verdict import Verdict
 from grubridge.diagnosis.explain import Explanation, explain
 from grubridge.reference import cell
@@ -143,6 +144,19 @@ def test_mistakes_of_data_in_pytorch(torch: ModuleType) -> None:
     assert _first_edits(spec, backwards, probe) == ("time=read_other_way",)
 
 
+def test_batch_and_time_exchanged_and_the_padding_cleared(torch: ModuleType) -> None:
+    spec = make_spec("s", sizes=(5, 7))
+    lengths = np.array([9, 4, 6, 5])
+    probe = _probe(spec, lengths=lengths)
+    module = _in_torch(torch, spec)
+    module.batch_first = False
+    with torch.no_grad():
+        hidden = module(torch.from_numpy(probe.x))[0].numpy()
+    hidden[np.arange(9) >= lengths[:, None]] = 0
+
+    assert _first_edits(spec, hidden, probe) == ("time=batch_and_time_exchanged",)
+
+
 def test_lengths_ignored_in_pytorch(torch: ModuleType) -> None:
     spec = make_spec("s", sizes=(5, 7), directions="backward")
     probe = _probe(spec, lengths=np.array([9, 4, 6, 5]))
@@ -197,28 +211,48 @@ def test_a_mistake_in_all_places_says_so() -> None:
     assert found.sentence.startswith(f"in every layer and direction {before} ")
 
 
-def test_what_one_layer_cannot_tell_apart_the_next_one_does() -> None:
-    """Without an input bias in the first layer, dropping all biases drops the recurrent one only."""
+def test_what_only_the_second_layer_can_tell_is_said_of_the_first_too() -> None:
+    """Where there is no input bias, dropping both biases shows as dropping the recurrent one."""
     spec = make_spec("s", sizes=(5, 7, 7))
-    first, second = spec.layers
-    bare = first.forward
-    assert bare is not None
-    bare = GRUDirection(bare.input_weight, bare.recurrent_weight, None, bare.recurrent_bias)
-    alone = GRUSpec((GRULayer(bare, None, reset_after=True),))
-    spec = GRUSpec((*alone.layers, second))
+    first, second = (layer.forward for layer in spec.layers)
+    assert first is not None
+    assert second is not None
+    layers = [replace(first, input_bias=None), second]
+    spec = GRUSpec(tuple(GRULayer(one, None, reset_after=True) for one in layers))
+    bare = [replace(one, input_bias=None, recurrent_bias=None) for one in layers]
     probe = _probe(spec)
-    wrong = MISTAKES["recurrent bias dropped"]
 
-    (one,) = _causes(alone, run_rounded(wrong(alone), probe), probe)
-    (both,) = _causes(spec, run_rounded(wrong(spec), probe), probe)
+    trace = run_rounded(GRUSpec(tuple(GRULayer(one, None, reset_after=True) for one in bare)), probe)
+    (found,) = _causes(spec, trace, probe)
+    (alone,) = explain(spec, trace, probe, HOW, [(0, "forward")])
 
-    assert {one.edits, *(tie.edits for tie in one.ties)} == {
-        ("biases=recurrent_dropped",),
-        ("biases=dropped",),
-    }
-    assert 'this run cannot tell that from "the biases are dropped"' in one.sentence
-    assert both.edits == ("biases=recurrent_dropped",)
-    assert both.ties == ()
+    assert found.edits == ("biases=dropped",)
+    assert found.everywhere
+    assert alone.edits == ("biases=recurrent_dropped",)
+    assert alone.ties == ()
+
+
+def test_of_two_that_explain_the_better_one_comes_first() -> None:
+    """Recurrent biases of the gates that are hardly above rounding were not dropped; the candidate's was."""
+    spec = make_spec("s", sizes=(5, 7))
+    forward = spec.layers[0].forward
+    assert forward is not None
+    assert forward.recurrent_bias is not None
+    tiny = np.full(7, 1.5e-6, np.float32)
+    right, wrong = (
+        replace(forward, recurrent_bias=Gates(tiny, -tiny, candidate))
+        for candidate in (forward.recurrent_bias.candidate, np.zeros_like(tiny))
+    )
+    spec = GRUSpec((GRULayer(right, None, reset_after=True),))
+    probe = _probe(spec)
+
+    trace = run_rounded(GRUSpec((GRULayer(wrong, None, reset_after=True),)), probe)
+    (found,) = _causes(spec, trace, probe)
+
+    assert found.edits == ("biases=candidate_recurrent_dropped",)
+    assert [tie.edits for tie in found.ties] == [("biases=recurrent_dropped",)]
+    assert found.headroom < found.ties[0].headroom
+    assert found.sentence.endswith('; this run cannot tell that from "the recurrent bias is dropped"')
 
 
 def test_a_changed_weight_is_no_mistake_that_is_known() -> None:
