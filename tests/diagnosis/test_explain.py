@@ -280,3 +280,16 @@ def test_what_is_not_there_cannot_be_explained() -> None:
         assert explain(spec, _trace(hidden, probe), probe, HOW, [place]) == ()
     nothing = Trace("pytorch", "", "cpu", "float32", native=True, places={})
     assert explain(spec, nothing, probe, HOW, [place]) == ()
+
+
+def test_a_weight_that_is_no_number_explains_nothing_and_breaks_nothing() -> None:
+    spec = make_spec("s", sizes=(5, 7))
+    forward = spec.layers[0].forward
+    assert forward is not None
+    spoilt = forward.recurrent_weight.reset.copy()
+    spoilt[1, 2] = np.nan
+    weights = replace(forward.recurrent_weight, reset=spoilt)
+    wrong = GRUSpec((GRULayer(replace(forward, recurrent_weight=weights), None, reset_after=False),))
+    probe = _probe(spec)
+
+    assert explain(wrong, run_rounded(spec, probe), probe, HOW, [(0, "forward")]) == ()
