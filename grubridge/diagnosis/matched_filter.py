@@ -54,6 +54,7 @@ class Filtered:
     Args:
         gate: which.
         part: which; K is I, H, or 1 for a bias.
+        deviations: |S|, which a change of the right weight raises most.
         score: above 1 the runtime's weight is not the spec's.
         change: estimate of the runtime's weight less the spec's.
         detectable: the |change| that brings the score to 1; infinite where no row tells.
@@ -61,6 +62,7 @@ class Filtered:
 
     gate: Gate
     part: WeightPart
+    deviations: Array
     score: Array
     change: Array
     detectable: Array
@@ -187,17 +189,19 @@ class MatchedFilter:
         systematic = pull.systematic.T @ np.abs(factor)
         told = size > 0
         size[~told] = 1
-        threshold = self._deviations() + self._share[:, None] * systematic / size
+        deviations = np.where(told, np.abs(signal) / size, 0)
+        threshold = self._most() + self._share[:, None] * systematic / size
         unit = np.float32(self._how.unit) / (largest * size)
         return Filtered(
             gate,
             part,
-            np.where(told, np.abs(signal) / size / threshold, 0),
+            deviations,
+            deviations / threshold,
             np.where(told, signal / size * unit, 0),
             np.where(told, threshold * unit, np.inf),
         )
 
-    def _deviations(self) -> float:
+    def _most(self) -> float:
         """How many standard deviations no weight's S exceeds, but for one direction in 1e9."""
         direction = self._cell.direction
         inputs, units = direction.input_size + 1, direction.hidden_size

@@ -9,7 +9,7 @@ import numpy as np
 from grubridge.reference import Cell, cell
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.inputs import Steps, steps_of
-from grubridge.spec import Direction, Gate, GRUSpec
+from grubridge.spec import Array, Direction, Gate, GRUSpec
 from grubridge.traces import Place, Probe, Trace
 
 from .matched_filter import Filtered, MatchedFilter, WeightPart
@@ -67,7 +67,7 @@ def localise(spec: GRUSpec, trace: Trace, probe: Probe, place: Place, how: Arith
 
 
 def locate(cell: Cell, steps: Steps, how: Arithmetic, place: Place, *, independent: bool) -> WeightChange:
-    """Return the weight of the largest score, with a change refined until it explains what was seen.
+    """Return the most conspicuous weight, with a change refined until it explains what was seen.
 
     Args:
         cell: the direction's numbers.
@@ -102,9 +102,13 @@ def locate(cell: Cell, steps: Steps, how: Arithmetic, place: Place, *, independe
 
 
 def _strongest(seen: MatchedFilter) -> tuple[Filtered, int, int]:
-    """The part, unit and column of the largest score."""
-    best = max(seen.parts(), key=lambda part: float(np.max(part.score)))
-    unit, column = np.unravel_index(int(np.argmax(best.score)), best.score.shape)
+    """The part, unit and column of the largest |S| among scores above 1, or else of the largest score."""
+
+    def strength(part: Filtered) -> Array:
+        return np.where(part.score > 1, 1 + part.deviations, part.score)
+
+    best = max(seen.parts(), key=lambda part: float(np.max(strength(part))))
+    unit, column = np.unravel_index(int(np.argmax(strength(best))), best.score.shape)
     return best, int(unit), int(column)
 
 

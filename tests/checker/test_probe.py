@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from grubridge.checker.probe import probe_from_file, random_probe
+from grubridge.checker.probe import designed_probe, probe_from_file, random_probe
 from grubridge.errors import ProbeError, UnsafeFileError
+from grubridge.spec import Gates, GRUDirection, GRULayer, GRUSpec
 from tests.zoo import make_spec, member
 
 SPEC = member("two_layers_bidirectional")
@@ -59,6 +61,54 @@ def test_learned_state_is_left_to_the_model() -> None:
     learned, plain = member("initial_state"), make_spec("plain", sizes=(3, 5, 5), directions="both")
 
     assert random_probe([plain, learned], seed=0, batch=2, steps=3).initial_state == {}
+
+
+def test_designed_probe_is_of_independent_single_steps() -> None:
+    specs = [SPEC.astype(dtype) for dtype in ("bfloat16", "float16", "float32", "float64")]
+    probe = designed_probe(specs, seed=3)
+
+    assert probe.x.shape == (2048, 1, 4)
+    assert probe.lengths is None
+    assert probe.origin == "designed, seed 3"
+    assert {place: state.shape for place, state in probe.initial_state.items()} == {
+        (layer, name): (2048, 5) for layer in (0, 1) for name in ("forward", "backward")
+    }
+    for array in (probe.x, *probe.initial_state.values()):
+        columns = array.reshape(2048, -1)
+        assert np.abs(np.corrcoef(columns.T) - np.eye(columns.shape[1])).max() < 0.12
+        for spec in specs:
+            assert np.array_equal(array.astype(spec.dtype).astype(np.float64), array)
+    assert np.array_equal(probe.x, designed_probe(specs, seed=3).x)
+    assert not np.array_equal(probe.x, designed_probe(specs, seed=4).x)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+def test_designed_inputs_are_of_the_size_that_the_weights_ask_for(scale: float) -> None:
+    spec = make_spec("any", sizes=(12, 9), seed=1)
+    forward = spec.layers[0].forward
+    assert forward is not None
+    weight = forward.input_weight.map(lambda w: w * np.float32(scale))
+    spec = replace(spec, layers=(replace(spec.layers[0], forward=replace(forward, input_weight=weight)),))
+    products = designed_probe([spec], seed=0).x[:, 0] @ weight.update.T
+
+    assert 0.2 < np.std(products) < 1
+
+
+def test_wide_models_get_fewer_rows() -> None:
+    wide = np.zeros((2, 1 << 12), np.float32)
+    narrow = np.zeros((2, 2), np.float32)
+    direction = GRUDirection(Gates(wide, wide, wide), Gates(narrow, narrow, narrow))
+    spec = GRUSpec((GRULayer(direction, None, reset_after=True),))
+
+    assert designed_probe([spec], seed=0).x.shape == (1024, 1, 4096)
+
+
+def test_models_with_a_learned_state_get_steps_instead() -> None:
+    learned, plain = member("initial_state"), make_spec("plain", sizes=(3, 5, 5), directions="both")
+    probe = designed_probe([plain, learned], seed=0)
+
+    assert probe.x.shape == (256, 8, 3)
+    assert probe.initial_state == {}
 
 
 @pytest.mark.parametrize(("lengths", "expected"), [([3, 2], [3, 2]), ([3, 3], None)])

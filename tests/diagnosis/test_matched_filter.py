@@ -1,0 +1,199 @@
+"""The filter against runs whose one wrong weight is known, and against runs that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grubridge.checker.probe import designed_probe
+from grubridge.diagnosis.matched_filter import Filtered, MatchedFilter
+from grubridge.reference import Cell, cell, run
+from grubridge.reference.arithmetic import Arithmetic, arithmetic_of
+from grubridge.reference.inputs import Steps, steps_of
+from grubridge.spec import SIGMOID, TANH, Activation, Array, Gates, GRUSpec, hard_sigmoid
+from grubridge.traces import Place, Probe, Trace
+from tests.faults import Fault, with_fault
+from tests.low_precision import run_rounded
+from tests.zoo import make_spec
+
+HERE: Place = (0, "forward")
+HOW = arithmetic_of("numpy", "float32")
+AFTER = {
+    *((gate, part) for gate in ("update", "reset") for part in ("bias", "input_weight", "recurrent_weight")),
+    *(("candidate", part) for part in ("input_bias", "recurrent_bias", "input_weight", "recurrent_weight")),
+}
+BEFORE = {
+    (gate, part)
+    for gate in ("update", "reset", "candidate")
+    for part in ("bias", "input_weight", "recurrent_weight")
+}
+PAIRS = (
+    (SIGMOID, TANH),
+    (hard_sigmoid(0.2), TANH),
+    (Activation("hard_sigmoid", -0.3, 0.4), Activation("leaky_relu", -0.4)),
+    (SIGMOID, Activation("elu", -0.8)),
+    (Activation("softsign"), Activation("softsign")),
+    (SIGMOID, Activation("softplus")),
+    (SIGMOID, Activation("scaled_tanh", -1.3, 0.6)),
+    (Activation("affine", 0.3, 0.4), Activation("relu")),
+)
+
+
+def _filter(
+    spec: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic = HOW
+) -> dict[tuple[str, str], Filtered]:
+    steps = steps_of(spec, trace, probe, HERE)
+    assert steps is not None
+    return {(part.gate, part.part): part for part in MatchedFilter(_cell(spec), steps, how).parts()}
+
+
+def _cell(spec: GRUSpec) -> Cell:
+    direction = spec.layers[0].forward
+    assert direction is not None
+    return cell(spec.layers[0], direction)
+
+
+def _largest(parts: Mapping[Any, Filtered]) -> float:
+    return max(float(part.score.max()) for part in parts.values())
+
+
+def _strongest(parts: dict[tuple[str, str], Filtered]) -> tuple[str, str, int, int]:
+    gate, part = max(parts, key=lambda key: float(parts[key].deviations.max()))
+    deviations = parts[gate, part].deviations
+    unit, column = np.unravel_index(int(deviations.argmax()), deviations.shape)
+    return gate, part, int(unit), int(column)
+
+
+def _faults(parts: dict[tuple[str, str], Filtered], times: float) -> Iterator[Fault]:
+    """One of every gate and part, `times` what is said to be detectable."""
+    rng = np.random.default_rng(0)
+    for (gate, part), answer in parts.items():
+        unit, column = (int(rng.integers(size)) for size in answer.score.shape)
+        change = times * float(answer.detectable[unit, column])
+        yield Fault(gate, part, unit, column if part.endswith("weight") else None, change)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("hidden_size", [2, 16])
+def test_no_false_alarm(hidden_size: int, dtype: str, reset_after: bool) -> None:  # noqa: FBT001
+    for seed in range(3):
+        spec = make_spec(
+            "any", sizes=(5, hidden_size), reset_after=reset_after, dtype=dtype, seed=hidden_size + seed
+        )
+        probe = designed_probe([spec], seed)
+        parts = _filter(spec, run_rounded(spec, probe, dtype, seed), probe, arithmetic_of("numpy", dtype))
+
+        assert set(parts) == (AFTER if reset_after else BEFORE)
+        assert 0.01 < _largest(parts) < 0.8
+
+
+@pytest.mark.parametrize("clip", [None, 0.9])
+@pytest.mark.parametrize("reset_after", [True, False])
+@pytest.mark.parametrize("activations", PAIRS, ids=str)
+def test_a_change_is_seen_where_it_is_and_as_large_as_it_is(
+    activations: tuple[Activation, Activation],
+    reset_after: bool,  # noqa: FBT001
+    clip: float | None,
+) -> None:
+    spec = make_spec(
+        "any", sizes=(4, 6), reset_after=reset_after, clip=clip, activations=(activations,), seed=5
+    )
+    probe = designed_probe([spec], 0)
+    honest = _filter(spec, run_rounded(spec, probe), probe)
+    assert _largest(honest) < 0.8
+    for fault in _faults(honest, times=10):
+        wrong, put = with_fault(spec, HERE, fault)
+        found = _filter(spec, run_rounded(wrong, probe), probe)
+
+        assert _strongest(found) == (put.gate, put.part, put.unit, put.column or 0)
+        change = found[put.gate, put.part].change[put.unit, put.column or 0]
+        assert change == pytest.approx(put.change, rel=0.12)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_what_is_said_to_be_detectable_is_where_detection_sets_in(reset_after: bool) -> None:  # noqa: FBT001
+    """Of float64 runs, whose changes are not rounded: none at half of it, all at one and a half."""
+    spec = make_spec("any", sizes=(4, 6), reset_after=reset_after, dtype="float64", seed=6)
+    probe = designed_probe([spec], 1)
+    noise = run_rounded(spec, probe).places[HERE].hidden - run(spec, probe).places[HERE].hidden
+    seen = {
+        times: [
+            _largest(_filter(spec, _plus(run(with_fault(spec, HERE, fault)[0], probe), noise), probe)) > 1
+            for fault in _faults(_filter(spec, run(spec, probe), probe), times)
+        ]
+        for times in (0.5, 1.5)
+    }
+
+    assert not any(seen[0.5])
+    assert all(seen[1.5])
+
+
+def _plus(trace: Trace, noise: Array) -> Trace:
+    there = trace.places[HERE]
+    return replace(trace, places={HERE: replace(there, hidden=there.hidden + noise)})
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_an_activation_that_is_off_the_same_way_everywhere_is_no_weight(reset_after: bool) -> None:  # noqa: FBT001
+    """Where weights are all but zero the arguments are the biases: a bias that is off looks alike."""
+    spec = make_spec("any", sizes=(4, 6), reset_after=reset_after, seed=7)
+    tiny = _cell(spec)
+    tiny = replace(
+        tiny,
+        input_weight=tiny.input_weight.map(lambda w: w * 1e-4),
+        recurrent_weight=tiny.recurrent_weight.map(lambda w: w * 1e-4),
+    )
+    rng = np.random.default_rng(0)
+    x, h = rng.standard_normal((2048, 4)), rng.uniform(-1, 1, (2048, 6))
+    gates = _off(tiny, x, h)
+    hidden = gates.update * h + (1 - gates.update) * gates.candidate
+    parts = {(p.gate, p.part): p for p in MatchedFilter(tiny, Steps(x, h, hidden), HOW).parts()}
+
+    assert 0.3 < _largest(parts) <= 1
+
+
+def _off(numbers: Cell, x: Array, h: Array) -> Gates[Array]:
+    """The gates, z and n with all the error that the arithmetic allows for."""
+    from grubridge.reference import one_step
+
+    gates, _ = one_step(numbers, x, h)
+    return Gates(
+        gates.update + HOW.update_error * HOW.unit,
+        gates.reset,
+        gates.candidate * (1 + HOW.candidate_error * HOW.unit),
+    )
+
+
+def test_weights_that_nothing_depends_on_cannot_be_seen() -> None:
+    """An input that is always 0, and a unit whose update gate is 1 whatever comes."""
+    spec = make_spec("any", sizes=(4, 6), seed=8)
+    wrong, _ = with_fault(spec, HERE, Fault("update", "input_bias", 2, None, 200.0))
+    probe = designed_probe([spec], 0)
+    x = probe.x.copy()
+    x[:, :, 3] = 0
+    probe = replace(probe, x=x)
+    parts = _filter(wrong, run_rounded(wrong, probe), probe)
+
+    unseen = parts["update", "input_weight"].detectable
+    assert np.isinf(unseen[:, 3]).all()
+    assert np.isfinite(np.delete(unseen[:, :3], 2, axis=0)).all()
+    for part in parts.values():
+        assert np.isinf(part.detectable[2]).all()
+        assert (part.score[2] == 0).all()
+        assert (part.change[2] == 0).all()
+
+
+def test_rows_that_are_not_finite_are_left_out() -> None:
+    spec = make_spec("any", sizes=(4, 6), seed=9)
+    probe = designed_probe([spec], 0)
+    trace = run_rounded(spec, probe)
+    trace.places[HERE].hidden[:5] = np.nan
+    parts = _filter(spec, trace, probe)
+
+    assert 0.01 < _largest(parts) < 0.8
+    assert all(np.isfinite(part.detectable).all() for part in parts.values())
