@@ -161,7 +161,7 @@ def _by_the_bound(right: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic) -
 
 
 def _by_the_filter(right: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic) -> bool:
-    return bool(sense(right, trace, probe, how).changes) or _by_the_bound(right, trace, probe, how)
+    return _by_the_bound(right, trace, probe, how) or bool(sense(right, trace, probe, how).changes)
 
 
 if __name__ == "__main__":
