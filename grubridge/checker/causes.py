@@ -10,10 +10,9 @@ from grubridge.diagnosis.weight_change import WeightChange, localise
 from grubridge.reference.arithmetic import UNIT_ROUNDOFF, Arithmetic
 from grubridge.traces import Place, Probe, Trace
 
-from .algebra import Proof
+from .algebra import Proof, UnitPermutation
 from .calibration import Constants
 from .findings import Cause, Comparison, Mend, Sensing
-from .permutation import UnitPermutation
 from .plan import Held, PlannedRun
 from .verdict import Verdict
 

@@ -158,7 +158,7 @@ MUTANTS = (
     ),
     Mutant(
         "settings are no part of a proof",
-        "checker/algebra.py",
+        "checker/algebra/proof.py",
         "for setting, here, there in _settings(one, other):",
         "for setting, here, there in ():",
         ALGEBRA,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from grubridge.checker.structure import shapes
 from grubridge.spec import Direction, GRUSpec
 from grubridge.spec.normal import NormalDirection, normal_form
 from grubridge.traces import Place
 
 from .permutation import UnitPermutation, unit_permutation
 from .remarks import Side, remarks
-from .structure import shapes
 from .tensors import Difference, difference, pairs
 
 __all__ = ["Proof", "TensorDifference", "prove"]
