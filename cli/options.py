@@ -35,7 +35,8 @@ Inputs = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the random inputs.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Sequences of the random inputs.")]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of the random inputs.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+AllowTF32 = Annotated[bool, typer.Option("--allow-tf32", help="A GPU may round float32 factors to TF32.")]
 
 
 def numbers(text: str | None) -> tuple[int, ...] | None:

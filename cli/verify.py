@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from .console import Output, exit_code, highlighted, say, say_json, show, tell
-from .options import Candidate, Gates, Json, ResetAfter, Stack
+from .options import (
+    AllowTF32,
+    Batch,
+    Candidate,
+    Device,
+    Gates,
+    Inputs,
+    Json,
+    ResetAfter,
+    Seed,
+    Stack,
+    Steps,
+    numbers,
+)
 
 
 def verify(
@@ -21,13 +34,10 @@ def verify(
         list[str] | None,
         typer.Option("--map", metavar="A=B", help="GRU A of the first file is GRU B of the others."),
     ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option("--inputs", metavar="FILE", help=".npy of x, or .npz of x, initial_state, lengths."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random inputs.")] = 0,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Sequences of the random inputs.")] = 4,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the random inputs.")] = 24,
+    inputs: Inputs = None,
+    seed: Seed = 0,
+    batch: Batch = 4,
+    steps: Steps = 24,
     lengths: Annotated[
         str | None,
         typer.Option("--lengths", metavar="N,N,...", help="Valid steps of each sequence [default: unequal]"),
@@ -36,15 +46,13 @@ def verify(
         list[str] | None,
         typer.Option("--backend", metavar="NAME", help="Only these runtimes; see grubridge backends."),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     atol: Annotated[
         float | None,
         typer.Option("--atol", help="A tolerance of your own, absolute; it then decides, not the bound."),
     ] = None,
     rtol: Annotated[float | None, typer.Option("--rtol", help="Likewise, relative.")] = None,
-    allow_tf32: Annotated[
-        bool, typer.Option("--allow-tf32", help="A GPU may round float32 factors to TF32.")
-    ] = False,
+    allow_tf32: AllowTF32 = False,
     fix: Annotated[
         Path | None,
         typer.Option("--fix", metavar="NEW", help="Write the second file as it should be, and verify that."),
@@ -70,7 +78,7 @@ def verify(
         seed=seed,
         batch=batch,
         steps=steps,
-        lengths=_lengths(lengths),
+        lengths=numbers(lengths),
         backends=tuple(backend) if backend else None,
         device=device,
         allow_tf32=allow_tf32,
@@ -99,14 +107,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not (left and equals and right):
         raise typer.BadParameter(f"--map expects A=B, two names of GRUs; received {text!r}")
     return left, right
-
-
-def _lengths(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"--lengths expects whole numbers with commas between; received {text!r}"
-        ) from None

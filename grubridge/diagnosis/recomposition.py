@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from grubridge.reference import cell
-from grubridge.reference.arithmetic import UNIT_ROUNDOFF, arithmetic_of
-from grubridge.reference.rounding import deviations, one_step_bounds
+from grubridge.reference.arithmetic import arithmetic_of
+from grubridge.reference.rounding import Quantity, deviations, one_step_bounds
+from grubridge.reference.tapped import recomposed, with_tap_errors
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place, Trace, previous_state, valid_steps
 
@@ -35,8 +36,7 @@ def recomposition(
 ) -> Recomposition | None:
     """Return how well the gates of a place give back its states, in float64; None where there are no gates.
 
-    Both sides are evaluations of the same step, each within the step's rounding bound of its exact value, so
-    that they may differ by twice that bound (`reference.rounding`).
+    How far they may be off: `reference.tapped.recomposed`.
 
     Args:
         spec: what ran.
@@ -51,22 +51,23 @@ def recomposition(
     numbers = cell(layer, dict(layer.directions())[way])
     valid = valid_steps(made.hidden.shape[0], made.hidden.shape[1], lengths)
     previous = previous_state(way, made.hidden, made.initial_state, lengths)
-    arrays = (made.x, previous, made.gates.update, made.gates.candidate, made.hidden)
-    rows = [array[valid] for array in arrays]
     how = arithmetic_of(trace.backend, trace.dtype, trace.device)
-    if "TF32" in trace.precision:
-        how = replace(how, product_input=UNIT_ROUNDOFF["float16"])  # of as many digits
     reach = deviations(int(valid.sum()), made.hidden.shape[2])
+    gates = {name: gate[valid] for name, gate in made.gates.items()}
+    x, before, hidden = made.x[valid], previous[valid], made.hidden[valid]
     largest, share = 0.0, 0.0
-    for start in range(0, len(rows[0]), _ROWS):
-        x, before, z, n, h = (array[start : start + _ROWS].astype(np.float64) for array in rows)
+    for start in range(0, len(hidden), _ROWS):
+        rows = slice(start, start + _ROWS)
+        states = before[rows].astype(np.float64)
+        received: dict[Quantity, Array] = {"hidden": hidden[rows].astype(np.float64)}
+        received.update((name, gate[rows]) for name, gate in gates.items())
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            error = np.abs(z * before + (1 - z) * n - h)
-            bound = 2 * one_step_bounds(numbers, x, before, how, deviations=reach)["hidden"].statistical
-            # gates that were wider inside were rounded once more when they were returned
-            bound += how.output * (np.abs(z * (before - n)) + np.abs((1 - z) * n)) + 2 * how.output_underflow
-            of_bound = np.where(error == 0, 0, error / bound)
+            bounds = one_step_bounds(numbers, x[rows].astype(np.float64), states, how, deviations=reach)
+            if made.gate_source == "observed":
+                bounds = with_tap_errors(bounds, numbers, how)
+            found = recomposed(received, states, bounds)
+            of_bound = np.where(found.error == 0, 0, found.error / found.bound)
         # NaN among the states is passed on: np.maximum keeps it
-        largest = float(np.maximum(largest, error.max()))
+        largest = float(np.maximum(largest, found.error.max()))
         share = float(np.maximum(share, of_bound.max()))
     return Recomposition(largest, share)

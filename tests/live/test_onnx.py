@@ -68,7 +68,7 @@ def test_a_layer_of_a_chain_can_be_chosen() -> None:
 
 
 def test_a_model_without_a_gru() -> None:
-    with pytest.raises(StackSelectionError, match="^ONNX model: it holds no GRU that grubridge knows$"):
+    with pytest.raises(StackSelectionError, match=r"^ONNX model: it holds no GRU that grubridge knows$"):
         from_model(ModelProto())
 
 

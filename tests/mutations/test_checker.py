@@ -151,7 +151,7 @@ MUTANTS = (
     ),
     Mutant(
         "recurrent weights are no part of a proof",
-        "checker/tensors.py",
+        "checker/algebra/tensors.py",
         'yield Pair(f"recurrent_weight.{gate}", *units, rows, "units")',
         "pass",
         ALGEBRA,
@@ -165,7 +165,7 @@ MUTANTS = (
     ),
     Mutant(
         "another function is allowed for as a bad sigmoid",
-        "checker/activation_errors.py",
+        "checker/calibration/activation_errors.py",
         "_LARGEST_ERROR, _LARGEST_ERROR_HALF = 20.0, 5.0",
         "_LARGEST_ERROR, _LARGEST_ERROR_HALF = 1e9, 1e9",
         ACTIVATIONS,
