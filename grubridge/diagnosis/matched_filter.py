@@ -142,8 +142,6 @@ class MatchedFilter:
             reset = candidate * step.recurrent.value * r_slope
         else:
             reset = np.where(r_flat, 0, previous * r_slope)
-            # the errors of r in all units, alike in sign, come to h' through the product
-            fixed += np.abs(candidate * ((previous * step.reset.fixed) @ cell.recurrent_weight.candidate.T))
         scale = 1 / np.sqrt(step.hidden.variance + (_RANDOM_SHARE * fixed) ** 2)
         known = ~flat & np.isfinite(scale) & np.isfinite(error)
         gain = np.where(known, scale * how.unit, 0)

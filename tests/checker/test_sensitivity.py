@@ -15,8 +15,11 @@ from grubridge.backends.launch import Job, run_jobs
 from grubridge.backends.registry import BACKENDS
 from grubridge.checker.probe import designed_probe
 from grubridge.checker.sensitivity import Sensed, sense
+from grubridge.diagnosis.matched_filter import MatchedFilter
 from grubridge.formats.registry import adapter
+from grubridge.reference import cell
 from grubridge.reference.arithmetic import arithmetic_of
+from grubridge.reference.inputs import steps_of
 from grubridge.spec import GRUSpec
 from grubridge.traces import Place, Probe, Trace
 from tests.faults import Fault, random_fault, with_fault
@@ -52,6 +55,23 @@ def test_figures_of_a_float32_run(reset_after: bool) -> None:  # noqa: FBT001
     assert list(total.coverage) == [1e-5, 1e-4, 1e-3, 1e-2]
     assert shares == sorted(shares)
     assert shares[2] > 0.98
+
+
+def test_figures_are_those_of_the_filter() -> None:
+    spec = make_spec("any", sizes=(4, 7), seed=3)
+    probe, how = designed_probe([spec], 0), arithmetic_of("numpy", "float32")
+    trace = run_rounded(spec, probe)
+    (place,) = sense(spec, trace, probe, how).places
+    steps = steps_of(spec, trace, probe, (0, "forward"))
+    assert steps is not None
+    numbers = cell(spec.layers[0], next(spec.directions())[2])
+    for part in MatchedFilter(numbers, steps, how).parts():
+        names = ("input_bias", "recurrent_bias") if part.part == "bias" else (part.part,)
+        ordered = np.sort(part.detectable.ravel())
+        for name in names:
+            seen = place.arrays[f"{name}.{part.gate}"]
+            assert (seen.weights, seen.median) == (ordered.size, ordered[(ordered.size - 1) // 2])
+            assert seen.most == ordered[-1]
 
 
 def test_figures_are_of_the_precision() -> None:
@@ -169,8 +189,8 @@ def test_frameworks(backend: str, request: pytest.FixtureRequest, tmp_path: Path
         how = arithmetic_of(trace.backend, trace.dtype, trace.device)
         (place,) = sense(spec, trace, probe, how).places
         assert place.score < 0.8
-        change = 2 * place.arrays["recurrent_weight.update"].most
-        made = with_fault(spec, (0, "forward"), Fault("update", "recurrent_weight", 3, 5, change))
+        twice = 2 * place.arrays["recurrent_weight.update"].most
+        made = with_fault(spec, (0, "forward"), Fault("update", "recurrent_weight", 3, 5, twice))
         wrong.append(made[0])
         faults.append(made[1])
     traces = _run(backend, wrong, probes, tmp_path)

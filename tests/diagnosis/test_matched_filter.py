@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 
 from grubridge.checker.probe import designed_probe
 from grubridge.diagnosis.matched_filter import Filtered, MatchedFilter
-from grubridge.reference import Cell, cell, run
+from grubridge.reference import Cell, cell, one_step, run
 from grubridge.reference.arithmetic import Arithmetic, arithmetic_of
 from grubridge.reference.inputs import Steps, steps_of
-from grubridge.spec import SIGMOID, TANH, Activation, Array, Gates, GRUSpec, hard_sigmoid
+from grubridge.spec import SIGMOID, TANH, Activation, Array, GRUSpec, hard_sigmoid
 from grubridge.traces import Place, Probe, Trace
 from tests.faults import Fault, with_fault
 from tests.low_precision import run_rounded
@@ -141,32 +142,65 @@ def _plus(trace: Trace, noise: Array) -> Trace:
 @pytest.mark.parametrize("reset_after", [True, False])
 def test_an_activation_that_is_off_the_same_way_everywhere_is_no_weight(reset_after: bool) -> None:  # noqa: FBT001
     """Where weights are all but zero the arguments are the biases: a bias that is off looks alike."""
-    spec = make_spec("any", sizes=(4, 6), reset_after=reset_after, seed=7)
-    tiny = _cell(spec)
-    tiny = replace(
-        tiny,
-        input_weight=tiny.input_weight.map(lambda w: w * 1e-4),
-        recurrent_weight=tiny.recurrent_weight.map(lambda w: w * 1e-4),
+    numbers = _scaled(_cell(make_spec("any", sizes=(4, 6), reset_after=reset_after, seed=7)), 1e-4)
+    found = _largest(_off(numbers, update=np.ones_like, candidate=np.ones_like))
+
+    assert 0.3 < found <= 1
+
+
+@pytest.mark.parametrize(("hidden_size", "factor"), [(6, 8.0), (64, 30.0)])
+def test_reset_gate_that_is_off_the_same_way_is_no_weight(hidden_size: int, factor: float) -> None:
+    """Before the product, the reset gate of one unit, whose arguments are all alike, reaches all units."""
+    numbers = _cell(make_spec("any", sizes=(4, hidden_size), reset_after=False, seed=7))
+    numbers = _scaled(numbers, math.sqrt(6 / hidden_size))
+    w, u = numbers.input_weight, numbers.recurrent_weight
+    first = np.arange(hidden_size) == 0
+    idle = np.where(first, 1e-4, 1.0)[:, None]
+    numbers = replace(
+        numbers,
+        input_weight=replace(w, reset=w.reset * idle),
+        recurrent_weight=replace(u, reset=u.reset * idle, candidate=u.candidate * np.where(first, factor, 1)),
     )
+
+    assert 0.05 < _largest(_off(numbers, reset=lambda r: first * np.ones_like(r))) < 0.6
+
+
+def test_saturated_activations_that_are_off_are_no_weights() -> None:
+    """Some tanh exceed 1 by several units where they saturate, wherever that is."""
+    numbers = _scaled(_cell(make_spec("any", sizes=(4, 6), seed=7)), 8.0)
+
+    assert _largest(_off(numbers, candidate=lambda n: np.abs(n) > 0.996)) < 0.8
+
+
+def _scaled(numbers: Cell, factor: float) -> Cell:
+    return replace(
+        numbers,
+        input_weight=numbers.input_weight.map(lambda w: w * factor),
+        recurrent_weight=numbers.recurrent_weight.map(lambda w: w * factor),
+    )
+
+
+Where = Callable[[Array], Array]
+
+
+def _off(
+    numbers: Cell,
+    update: Where = np.zeros_like,
+    reset: Where = np.zeros_like,
+    candidate: Where = np.zeros_like,
+) -> dict[tuple[str, str], Filtered]:
+    """Filter exact steps but for gates that are off, there, by all that the arithmetic allows for."""
     rng = np.random.default_rng(0)
-    x, h = rng.standard_normal((2048, 4)), rng.uniform(-1, 1, (2048, 6))
-    gates = _off(tiny, x, h)
-    hidden = gates.update * h + (1 - gates.update) * gates.candidate
-    parts = {(p.gate, p.part): p for p in MatchedFilter(tiny, Steps(x, h, hidden), HOW).parts()}
-
-    assert 0.3 < _largest(parts) <= 1
-
-
-def _off(numbers: Cell, x: Array, h: Array) -> Gates[Array]:
-    """The gates, z and n with all the error that the arithmetic allows for."""
-    from grubridge.reference import one_step
-
+    x, h = rng.standard_normal((2048, 4)), rng.uniform(-1, 1, (2048, len(numbers.input_bias.update)))
     gates, _ = one_step(numbers, x, h)
-    return Gates(
-        gates.update + HOW.update_error * HOW.unit,
-        gates.reset,
-        gates.candidate * (1 + HOW.candidate_error * HOW.unit),
-    )
+    z = gates.update + HOW.update_error * HOW.unit * update(gates.update)
+    r = gates.reset + HOW.reset_error * HOW.unit * reset(gates.reset)
+    u, c = numbers.recurrent_weight.candidate, numbers.recurrent_bias.candidate
+    recurrent = r * (h @ u.T + c) if numbers.layer.reset_after else (r * h) @ u.T + c
+    n = np.tanh(x @ numbers.input_weight.candidate.T + numbers.input_bias.candidate + recurrent)
+    n = n * (1 + HOW.candidate_error * HOW.unit * candidate(n))
+    steps = Steps(x, h, z * h + (1 - z) * n)
+    return {(part.gate, part.part): part for part in MatchedFilter(numbers, steps, HOW).parts()}
 
 
 def test_weights_that_nothing_depends_on_cannot_be_seen() -> None:
