@@ -17,6 +17,8 @@ COMPARE = "tests/checker/test_compare.py"
 ROUNDING = "tests/reference/test_rounding.py"
 TIGHTNESS = "tests/reference/test_tightness.py"
 VERDICT = "tests/checker/test_verdict.py"
+FOREIGN_GATES = "tests/checker/test_foreign_gates.py"
+SENSITIVITY = "tests/checker/test_sensitivity.py::test_changed_weight_is_named_far_below_the_bound_of_a_step"
 ALGEBRA = "tests/checker/test_algebra.py"
 ACTIVATIONS = "tests/checker/test_activation_errors.py"
 
@@ -30,7 +32,7 @@ class Mutant:
         file: below grubridge/.
         text: what stands there, once.
         instead: what stands there in the mutant.
-        tests: the file of tests that must notice.
+        tests: the tests of which one must notice.
     """
 
     name: str
@@ -148,6 +150,20 @@ MUTANTS = (
         "checker/compare.py",
         'found.append(Comparison(edge, *sides, *place, "hidden", Verdict.INCONCLUSIVE, reason=reason))',
         "pass",
+    ),
+    Mutant(
+        "gates of another run are believed",
+        "checker/compare.py",
+        "elif foreign and hidden.verdict is Verdict.EQUIVALENT",
+        "elif False and hidden.verdict is Verdict.EQUIVALENT",
+        FOREIGN_GATES,
+    ),
+    Mutant(
+        "a single changed weight is seen and not said",
+        "checker/sensitivity.py",
+        "if score > 1:",
+        "if score > 1e9:",
+        SENSITIVITY,
     ),
     Mutant(
         "recurrent weights are no part of a proof",
