@@ -65,6 +65,22 @@ def main() -> int:
                 1,
                 ["verify", WRONG / "source.pt", WRONG / "unreordered_gates.keras"],
             ),
+            (
+                "The cause was named: the port, written anew",
+                0,
+                [
+                    "verify",
+                    WRONG / "source.pt",
+                    WRONG / "unreordered_gates.keras",
+                    "--fix",
+                    made / "port.keras",
+                ],
+            ),
+            (
+                "The gates of the untouched PyTorch model, over time",
+                0,
+                ["trace", TWO_LAYER, "--out", made / "gates.npz"],
+            ),
         )
         ended = [step(number, *what, hide=folder) for number, what in enumerate(steps, start=1)]
     print(f"\n{sum(ended)} of {len(ended)} steps ended as they should.")
