@@ -21,7 +21,7 @@ from grubridge.traces import previous_state, valid_steps
 
 __all__ = ["Element", "Finding", "Judgement", "Observation", "Recomposition", "judge"]
 
-_CHUNK = 2**18  # elements of one array that are worked on at a time
+_CHUNK = 2**16  # elements of one array that are worked on at a time: they stay in cache
 
 
 @dataclass(frozen=True)
