@@ -49,6 +49,7 @@ class Sensitivity:
         layer: index of the layer.
         direction: of reading.
         rows: independent steps.
+        headroom: the largest error of a step over its bound.
         score: the largest of all weights; above 1 a weight differs from the spec.
         arrays: the spec's name of an array, e.g. "recurrent_weight.reset" -> its weights.
     """
@@ -56,6 +57,7 @@ class Sensitivity:
     layer: int
     direction: Direction
     rows: int
+    headroom: float
     score: float
     arrays: Mapping[str, Visibility]
 
@@ -94,11 +96,12 @@ def sense(spec: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic) -> Sensed:
             limits += ((np.full(size.shape, np.inf), size) for _, size in _weights(direction))
             continue
         numbers = cell(layer, direction)
-        detectable, score = _detectable(MatchedFilter(numbers, steps, how))
+        matched = MatchedFilter(numbers, steps, how)
+        detectable, score = _detectable(matched)
         own = {array: (detectable[array], size) for array, size in _weights(direction)}
         limits += own.values()
         seen = {array: _visibility([limit]) for array, limit in own.items()}
-        places.append(Sensitivity(*place, len(steps.hidden), score, seen))
+        places.append(Sensitivity(*place, len(steps.hidden), matched.headroom, score, seen))
         if score > 1:
             changes.append(locate(numbers, steps, how, place, independent=True))
     return Sensed(_visibility(limits), tuple(places), tuple(changes))

@@ -86,7 +86,8 @@ class MatchedFilter:
         how: its arithmetic.
 
     Attributes:
-        headroom: the largest error over its statistical bound; above 1 it is no rounding.
+        headroom: the largest error over its statistical bound, infinite where something is no number; above
+            1 it is no rounding.
     """
 
     def __init__(self, cell: Cell, steps: Steps, how: Arithmetic) -> None:
@@ -133,7 +134,8 @@ class MatchedFilter:
 
         error = steps.hidden[rows] - hidden
         ratio = np.abs(error) / interval(step.hidden, how, deviations=width).statistical
-        self.headroom = max(self.headroom, float(np.where(error != 0, ratio, 0).max(initial=0)))
+        ratio = np.nan_to_num(np.where(error != 0, ratio, 0), nan=np.inf)  # what is no number is no rounding
+        self.headroom = max(self.headroom, float(ratio.max(initial=0)))
 
         fixed = step.hidden.fixed + how.output * np.abs(hidden) + how.output_underflow
         flat = z_flat | n_flat

@@ -229,3 +229,17 @@ def _run(backend: str, specs: list[GRUSpec], probes: list[Probe], folder: Path) 
     traces = [outcome for outcome in run_jobs(jobs) if isinstance(outcome, Trace)]
     assert len(traces) == len(specs)
     return traces
+
+
+def test_a_state_that_is_no_number_has_no_headroom_left() -> None:
+    spec = make_spec("nan", sizes=(3, 4), seed=5)
+    probe = designed_probe([spec], 0)
+    trace = run_rounded(spec, probe)
+    made = trace.places[0, "forward"]
+    hidden = made.hidden.copy()
+    hidden[7, 0, 2] = np.nan
+    broken = replace(trace, places={(0, "forward"): replace(made, hidden=hidden)})
+    how = arithmetic_of("pytorch", "float32")
+
+    assert sense(spec, trace, probe, how).places[0].headroom <= 1
+    assert sense(spec, broken, probe, how).places[0].headroom == np.inf

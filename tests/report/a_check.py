@@ -47,7 +47,7 @@ def a_run(side: Side, version: str) -> Run:
 
 
 _TOTAL = Visibility(1248, 1.9e-7, 7.9e-7, {1e-5: 0.5, 1e-4: 0.9, 1e-3: 0.984, 1e-2: 1.0})
-SENSED = Sensed(_TOTAL, (Sensitivity(0, "forward", 2048, 0.2, {"recurrent_weight.reset": _TOTAL}),), ())
+SENSED = Sensed(_TOTAL, (Sensitivity(0, "forward", 2048, 0.4, 0.2, {"recurrent_weight.reset": _TOTAL}),), ())
 
 
 def a_report() -> CheckReport:
