@@ -57,6 +57,7 @@ def verify(
         Path | None,
         typer.Option("--fix", metavar="NEW", help="Write the second file as it should be, and verify that."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --fix: replace NEW if it exists.")] = False,
     activation: Candidate = None,
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
@@ -69,6 +70,10 @@ def verify(
     import grubridge
 
     Output.as_json = json
+    if force and fix is None:
+        raise typer.BadParameter("--force is for --fix NEW; a check writes no file")
+    if fix is not None and fix.exists() and not force:
+        raise typer.BadParameter(f"--fix: {fix} exists; choose another name, or replace it with --force")
     hints = grubridge.ReadHints(activation, recurrent_activation, reset_after)
     report = grubridge.verify(
         *artifacts,
@@ -92,7 +97,7 @@ def verify(
         raise typer.Exit(exit_code(report.verdict))
     if not json:
         show(report, json=False)  # a refusal to mend must not hide what was found
-    mended = grubridge.mend(report, fix, hints=hints)
+    mended = grubridge.mend(report, fix, force=force, hints=hints)
     if json:
         parts = {"conversion": mended.conversion, "verification": mended.check}
         document = {name: grubridge.to_json(part) for name, part in parts.items()}
