@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ class Row:
     Args:
         fault: which.
         found: in every case, by way of finding.
-        promised: shares of the last two ways that must be reached; in a right run, nothing may be found.
+        promised: shares of the last two ways that must be reached, but for two standard errors of so many
+            cases; in a right run, nothing may be found.
     """
 
     fault: Fault
@@ -66,7 +68,11 @@ class Row:
         shares = self.share("every step"), self.share("designed inputs")
         if self.fault.name.startswith("none"):
             return shares == (0, 0)
-        return all(share >= least for share, least in zip(shares, self.promised, strict=True))
+        cases = len(self.found)
+        return all(
+            share >= least - 2 * math.sqrt(least * (1 - least) / cases)
+            for share, least in zip(shares, self.promised, strict=True)
+        )
 
     def __str__(self) -> str:
         shares = " | ".join(f"{self.share(way):.0%}" for way in _WAYS)
