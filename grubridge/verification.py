@@ -14,7 +14,7 @@ import numpy as np
 
 from grubridge.artifacts import OpenArtifact, open_artifact
 from grubridge.checker.carry_out import Conditions, Task, carry_out
-from grubridge.checker.causes import Probes
+from grubridge.checker.executed import Probes
 from grubridge.checker.findings import Cause, Tolerance
 from grubridge.checker.outcome import Outcome
 from grubridge.checker.plan import Subject, plan_conversion, plan_group

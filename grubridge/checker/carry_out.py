@@ -15,8 +15,8 @@ from grubridge.reference import run as run_reference
 from grubridge.traces import Probe, Trace
 
 from .calibration import Calibration
-from .causes import Executed, Probes
 from .drift import drift, growth_of_differences
+from .executed import Executed, Probes
 from .findings import Cause, Side, Tolerance
 from .outcome import NOT_RUN, Outcome
 from .plan import Plan, PlannedRun, Subject

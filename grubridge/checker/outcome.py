@@ -10,8 +10,8 @@ from grubridge.reference.arithmetic import UNIT_ROUNDOFF, Arithmetic, arithmetic
 from grubridge.traces import Probe
 
 from .algebra import Proof, prove
-from .causes import Difference, Executed, Probes, causes
 from .compare import compare
+from .executed import Difference, Executed, Probes
 from .findings import Cause, Comparison, Drift, Edge, FileProof, Sensing, Side, Tolerated
 from .plan import Held, PlannedRun
 from .result import Run
@@ -74,7 +74,11 @@ class Outcome:
         self.comparisons += found
         self.sensitivity += [sensing] if sensing is not None else []
         self.diagnosis += (Cause("not judged", one.reason) for one in found if one.reason)
-        self.diagnosis += causes(Difference(held, run, found, sensing, proof, how), probes)
+        verdicts = [*(one.verdict for one in found), *([sensing.verdict] if sensing is not None else [])]
+        if Verdict.DIFFERENT in verdicts:
+            from .causes import causes  # the search for them is large, and seldom needed
+
+            self.diagnosis += causes(Difference(held, run, found, sensing, proof, how), probes)
 
     def _proof(self, held: Held, planned: PlannedRun) -> Proof | None:
         """Compare the numbers of two files, once."""

@@ -11,7 +11,7 @@ import grubridge
 from grubridge.artifacts import open_artifact
 from grubridge.backends.registry import BACKENDS
 from grubridge.checker.carry_out import Conditions, Task, carry_out
-from grubridge.checker.causes import Probes
+from grubridge.checker.executed import Probes
 from grubridge.checker.outcome import Outcome
 from grubridge.checker.plan import Subject, plan_group
 from grubridge.checker.probe import designed_probe, random_probe
