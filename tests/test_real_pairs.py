@@ -1,10 +1,9 @@
-"""verify on models that other people trained: twins of the same weights, models of other weights, an old trap."""
+"""verify on models that other people trained: twins, strangers of one shape, and an old trap."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -52,9 +51,8 @@ def test_gtcrns_checkpoint_and_its_export_are_one_function_layer_by_layer(real: 
 def test_delfts_classifier_and_its_export_are_one_function_layer_by_layer(real: Path) -> None:
     names = {"bigru1": "/model/bigru1/GRU", "bigru2": "/model/bigru2/GRU"}
     same = verify(real / DELFT_CHECKPOINT, real / DELFT_ONNX, mapping=names)
-    other = verify(real / DELFT_CHECKPOINT, real / DELFT_ONNX, mapping={"bigru2": "/model/bigru2/GRU"}, seed=1)
 
-    assert {same.verdict, other.verdict} == {Verdict.EQUIVALENT}, same.diagnosis
+    assert same.verdict is Verdict.EQUIVALENT, same.diagnosis
     assert [one.proof.equal for one in same.proofs] == [True, True]
     assert {(one.layer, one.direction) for one in same.comparisons} == {(0, "forward"), (0, "backward")}
 

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 from grubridge.checker.calibration.activation_errors import Measured, largest_error, measure
-from grubridge.checker.calibration.activation_taps import arguments, is_approximated, tapped_probe, tapped_spec
+from grubridge.checker.calibration.activation_taps import (
+    arguments,
+    is_approximated,
+    tapped_probe,
+    tapped_spec,
+)
 from grubridge.reference.arithmetic import UNIT_ROUNDOFF
 from grubridge.spec import SIGMOID, TANH, Activation, Array, Gates
 from grubridge.traces import DirectionTrace, GateSource

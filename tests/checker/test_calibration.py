@@ -13,8 +13,8 @@ import pytest
 
 from grubridge.backends import pytorch
 from grubridge.backends.launch import Job, run_jobs
-from grubridge.checker import calibration as module
 from grubridge.checker.calibration import Calibration, Constants
+from grubridge.checker.calibration import calibration as module
 from grubridge.conversion import read
 from grubridge.errors import BackendError, CannotRunError, GRUBridgeError
 from grubridge.files.machine import machine
