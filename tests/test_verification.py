@@ -113,6 +113,16 @@ def test_one_changed_weight_is_different(runtimes: Runtimes, tmp_path: Path) -> 
     assert len(runtimes.inputs) == 2
 
 
+def test_designed_steps_that_fail_are_told(runtimes: Runtimes, tmp_path: Path) -> None:
+    runtimes.fails_designed["onnxruntime"] = BackendError("onnxruntime failed: out of memory")
+    other = tmp_path / "b.onnx"
+    report = verify(_written(tmp_path, "a.pt"), _written(tmp_path, "b.onnx"))
+
+    assert report.verdict is Verdict.EQUIVALENT
+    assert dict(report.left_out) == {f"the designed steps of {other}": "onnxruntime failed: out of memory"}
+    assert {str(one.left) for one in report.sensitivity} == {f"{tmp_path / 'a.pt'} on pytorch"}
+
+
 def test_misread_file_is_blamed_on_the_read_edge(runtimes: Runtimes, tmp_path: Path) -> None:
     runtimes.misreads["pytorch"] = "update and reset exchanged"
     report = verify(_written(tmp_path, "a.pt"), _written(tmp_path, "b.onnx"))

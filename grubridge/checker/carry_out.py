@@ -115,6 +115,8 @@ def _executed(
         if isinstance(result, Trace):
             spec = planned.subject.spec
             constants = calibration.constants(result.backend, spec, result.dtype, result.device)
+            if isinstance(designed, GRUBridgeError):
+                outcome.left_out.append((f"the designed steps of {planned.label}", str(designed)))
             yield Executed(planned, result, designed if isinstance(designed, Trace) else None, constants)
         elif planned.temporary and isinstance(result, CannotRunError):
             outcome.left_out.append((planned.backend, result.reason))

@@ -107,7 +107,7 @@ class CheckReport:
         tolerated: what it says of every run, against the first.
         probe: the inputs; None when nothing was run.
         environment: versions of grubridge, Python and numpy, and the platform.
-        left_out: runtimes that had no part, and why.
+        left_out: runtimes, and designed steps, that had no part, and why.
     """
 
     verdict: Verdict
