@@ -82,7 +82,7 @@ def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = 
         os.posix_fallocate(file, start, end - start)
     pieces = [piece for index, segment in enumerate(segments) for piece in _pieces(index, segment)]
     jobs = [(piece, rows) for piece in pieces for rows in _strips(piece.data)]
-    buffers, read_back = local(), local()
+    buffers, read_back, hot = local(), local(), local()
 
     def write(job: tuple[_Piece, tuple[int, int]]) -> tuple[int, int, int, bool]:
         piece, rows = job
@@ -92,7 +92,7 @@ def write_segments(file: int, segments: Iterable[Segment], *, checksums: bool = 
         crc, finite = 0, True
         step = _HOT // strip.itemsize
         for at in range(0, strip.size, step):
-            values = strip[at : at + step]
+            values = _aligned(strip[at : at + step], hot)
             octets = values.view(np.uint8).data
             crc = zlib.crc32(octets, crc) if checksums else 0
             finite = finite and _finite(values)
@@ -150,13 +150,22 @@ def equal_bits(left: Array, right: Array) -> bool:
 def _contiguous(data: Fused, rows: tuple[int, int], buffers: local) -> Array:
     """Return rows in C order: a view where they lie so, else a copy in this thread's buffer."""
     strip: Array = data.parts[0][slice(*rows)]
-    if len(data.parts) == 1 and strip.flags.c_contiguous and strip.flags.aligned:
+    if len(data.parts) == 1 and strip.flags.c_contiguous:
         return strip
     shape = (rows[1] - rows[0], *data.shape[1:])
     size = data.nbytes // data.shape[0] * shape[0]
     copy = _buffer(buffers, size)[:size].view(data.dtype).reshape(shape)
     data.copy_rows(*rows, copy)
     return copy
+
+
+def _aligned(values: Array, buffers: local) -> Array:
+    """Return a piece at an address that fits its dtype: in an ONNX file tensors begin at any byte."""
+    if values.flags.aligned:
+        return values
+    copy = _buffer(buffers, values.nbytes)[: values.nbytes]
+    np.copyto(copy, values.view(np.uint8))
+    return copy.view(values.dtype)
 
 
 def all_finite(array: Array) -> bool:
