@@ -14,7 +14,7 @@ from grubridge.artifacts import open_artifact
 from grubridge.backends.launch import Job, run_jobs
 from grubridge.backends.registry import BACKENDS, native_backend
 from grubridge.checker.plan import Subject, plan_group
-from grubridge.checker.probe import probe_from_arrays, probe_from_file, random_probe
+from grubridge.checker.probe import BATCH, STEPS, probe_from_arrays, probe_from_file, random_probe
 from grubridge.checker.result import CheckedArtifact
 from grubridge.diagnosis.recomposition import Recomposition, recomposition
 from grubridge.diagnosis.statistics import DirectionStatistics, statistics
@@ -39,7 +39,6 @@ from grubridge.traces import DirectionTrace, Place, Probe, Trace
 
 __all__ = ["TracedModel", "trace"]
 
-BATCH, STEPS = 4, 24
 REFERENCE = "reference"
 """The float64 equations in the place of a runtime."""
 

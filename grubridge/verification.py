@@ -18,7 +18,7 @@ from grubridge.checker.executed import Probes
 from grubridge.checker.findings import Cause, Tolerance
 from grubridge.checker.outcome import Outcome
 from grubridge.checker.plan import Subject, plan_conversion, plan_group
-from grubridge.checker.probe import designed_probe, probe_from_file, random_probe
+from grubridge.checker.probe import BATCH, STEPS, designed_probe, probe_from_file, random_probe
 from grubridge.checker.result import CheckedArtifact, CheckedProbe, CheckReport
 from grubridge.checker.structure import shapes
 from grubridge.checker.verdict import Verdict, combined
@@ -33,7 +33,6 @@ from grubridge.version import __version__
 
 __all__ = ["verify", "verify_conversion"]
 
-BATCH, STEPS = 4, 24
 _DEVICE = re.compile("auto|cpu|cuda(:[0-9]+)?")
 
 

@@ -1,7 +1,9 @@
-"""Fixtures for what a test may find missing: the frameworks, and the files of other people's models.
+"""Fixtures: frameworks and other people's model files, which may be missing, and stand-ins for frameworks.
 
 A missing one skips the test by name. GRUBRIDGE_REQUIRE=torch,keras,... turns that skip into a failure.
 """
+
+from __future__ import annotations
 
 import importlib
 import importlib.util
@@ -10,8 +12,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.simulated import Runtimes
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMEWORKS = ("torch", "keras", "tf_keras", "onnxruntime")
@@ -81,3 +87,14 @@ def _folder(name: str) -> Callable[[], Path]:
 
 real = _folder("real")  # model files that other projects published
 hostile = _folder("hostile")  # the generator of broken and malicious files
+
+
+@pytest.fixture
+def runtimes(monkeypatch: pytest.MonkeyPatch) -> Runtimes:
+    """Stand-ins in the place of the frameworks, in every check of the test."""
+    from grubridge.checker import carry_out
+    from tests.simulated import Runtimes
+
+    made = Runtimes()
+    monkeypatch.setattr(carry_out, "run_jobs", made.run_jobs)
+    return made

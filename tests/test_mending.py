@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grubridge.checker import carry_out
 from grubridge.checker.verdict import Verdict
 from grubridge.conversion import read, write
 from grubridge.errors import TargetError, UnsupportedFeatureError
@@ -20,13 +19,6 @@ from tests.simulated import Runtimes
 from tests.zoo import make_spec
 
 RIGHT = make_spec("right", sizes=(4, 6), seed=41)
-
-
-@pytest.fixture
-def runtimes(monkeypatch: pytest.MonkeyPatch) -> Runtimes:
-    made = Runtimes()
-    monkeypatch.setattr(carry_out, "run_jobs", made.run_jobs)
-    return made
 
 
 def _pair(folder: Path, wrong: GRUSpec, ending: str = "onnx") -> tuple[Path, Path]:

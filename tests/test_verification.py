@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grubridge.checker import carry_out
 from grubridge.checker.result import CheckReport
 from grubridge.checker.verdict import Verdict
 from grubridge.conversion import convert, write
@@ -28,14 +27,6 @@ from grubridge.verification import verify, verify_conversion
 from tests.mistakes import MISTAKES
 from tests.simulated import Runtimes
 from tests.zoo import make_spec, member
-
-
-@pytest.fixture
-def runtimes(monkeypatch: pytest.MonkeyPatch) -> Runtimes:
-    made = Runtimes()
-    monkeypatch.setattr(carry_out, "run_jobs", made.run_jobs)
-    return made
-
 
 RIGHT = make_spec("right", sizes=(4, 5, 5), directions="both", seed=40)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from grubridge.checker import carry_out
 from grubridge.checker.verdict import Verdict
 from grubridge.conversion import write
 from grubridge.errors import BackendError, ProbeError, StackSelectionError
@@ -14,13 +13,6 @@ from grubridge.spec import GRUSpec
 from grubridge.verification import verify
 from tests.simulated import Runtimes
 from tests.zoo import make_spec
-
-
-@pytest.fixture
-def runtimes(monkeypatch: pytest.MonkeyPatch) -> Runtimes:
-    made = Runtimes()
-    monkeypatch.setattr(carry_out, "run_jobs", made.run_jobs)
-    return made
 
 
 def _two_stacks(folder: Path, name: str, stacks: dict[str, GRUSpec]) -> Path:

@@ -65,10 +65,10 @@ class Outcome:
             "write": (equations, side),
             "end-to-end": (other_run or equations, side),
         }[held.edge]
-        how = _arithmetic(held, run)
         proof = self._proof(held, run.planned)
         if proof is not None and proof.equal and self._repeat(held.edge, sides, side):
             return
+        how = _arithmetic(held, run)
         found = compare(held.spec, run.trace, probes.inputs, held.edge, sides, how)
         sensing = _sensing(held, run, sides, probes.designed, how)
         self.comparisons += found

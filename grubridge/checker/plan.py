@@ -8,12 +8,12 @@ from pathlib import Path
 
 from grubridge.backends.base import Artifact
 from grubridge.backends.registry import BACKENDS, available, native_backend, require
-from grubridge.formats.base import Provenance, ReadHints, StackEntry, WriteOptions
-from grubridge.formats.registry import adapter
+from grubridge.formats.base import StackEntry
 from grubridge.spec import GRUSpec, unsupported
 
 from .findings import Edge, Side
 from .result import CheckedArtifact
+from .temporary import native_format, written
 
 __all__ = ["Held", "Plan", "PlannedRun", "Subject", "plan_conversion", "plan_group"]
 
@@ -176,16 +176,14 @@ def _obstacle(spec: GRUSpec, backend: str) -> str | None:
     entry = BACKENDS[backend]
     if not available(backend):
         return f"not installed: pip install 'grubridge[{entry.extra}]'"
-    target = adapter(entry.formats[0])
+    target = native_format(backend)
     return "; ".join(unsupported(spec, target.CAPABILITIES, target.NAME)) or None
 
 
 def _written_for(backend: str, subject: Subject, folder: Path) -> PlannedRun:
     """Write the subject's spec to a temporary file of the runtime's own format."""
-    target = adapter(BACKENDS[backend].formats[0])
-    path = folder / f"{len(list(folder.iterdir()))}{target.SUFFIXES[0]}"
-    target.write(subject.spec, path, WriteOptions(), Provenance({}), subject.entry.layout)
-    (entry,) = target.contents(path, ReadHints()).stacks
-    label, artifact = f"{subject.label} as {target.NAME}", Artifact(str(path), target.NAME, entry.address)
+    stem = folder / str(len(list(folder.iterdir())))
+    artifact = written(subject.spec, backend, stem, subject.entry.layout)
     held = Held("write", subject, subject.spec)
+    label = f"{subject.label} as {artifact.format}"
     return PlannedRun(subject, label, backend, artifact, (held,), temporary=True)

@@ -14,7 +14,10 @@ from grubridge.files.opening import check_budget, check_openable, shown
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place, Probe
 
-__all__ = ["designed_probe", "probe_from_arrays", "probe_from_file", "random_probe"]
+__all__ = ["BATCH", "STEPS", "designed_probe", "probe_from_arrays", "probe_from_file", "random_probe"]
+
+BATCH, STEPS = 4, 24
+"""Of random inputs, unless the user asks for others."""
 
 _LARGEST = 1 << 30  # bytes of one array
 _TINIEST = 2.0**-9  # smaller inputs are made zero: what is left is exact in float16 and bfloat16 at once

@@ -23,6 +23,7 @@ from grubridge.spec import Array, Direction, Gates, GRUDirection, GRULayer, GRUS
 from grubridge.traces import DirectionTrace, Place, Probe, Trace, valid_steps
 
 from .activations import evaluate
+from .inputs import initial_state
 
 __all__ = ["Cell", "cell", "one_step", "run"]
 
@@ -125,27 +126,12 @@ def run(spec: GRUSpec, probe: Probe) -> Trace:
     for index, layer in enumerate(spec.layers):
         outputs: list[Array] = []
         for name, direction in layer.directions():
-            start = _initial_state(probe, (index, name), direction)
+            start = initial_state(direction, probe, (index, name))
             made = _run_direction(cell(layer, direction), name, x, start, valid)
             places[index, name] = made
             outputs.append(made.hidden)
         x = np.concatenate(outputs, axis=-1)
     return Trace("reference", f"numpy {np.__version__}", "cpu", "float64", native=True, places=places)
-
-
-def _initial_state(probe: Probe, place: Place, direction: GRUDirection) -> Array:
-    shape = (probe.batch, direction.hidden_size)
-    if direction.initial_state is not None:
-        return np.broadcast_to(direction.initial_state.astype(np.float64), shape)
-    state = probe.initial_state.get(place)
-    if state is None:
-        return np.zeros(shape)
-    if state.shape != shape:
-        raise ProbeError(
-            f"the initial state of layer {place[0]} {place[1]} must be {list(shape)}; "
-            f"received {list(state.shape)}"
-        )
-    return state.astype(np.float64)
 
 
 def _run_direction(cell: Cell, name: Direction, x: Array, start: Array, valid: Array) -> DirectionTrace:

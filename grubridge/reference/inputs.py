@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grubridge.errors import ProbeError
 from grubridge.spec import Array, GRUDirection, GRUSpec
 from grubridge.traces import Place, Probe, Trace, previous_state, valid_steps
 
@@ -60,8 +61,20 @@ def layer_input(spec: GRUSpec, trace: Trace, probe: Probe, index: int) -> Array 
 
 
 def initial_state(direction: GRUDirection, probe: Probe, place: Place) -> Array:
-    """Return h_0, [B, H], float64: the learned one, the probe's, or zeros."""
+    """Return h_0, [B, H], float64: the learned one, the probe's, or zeros.
+
+    Raises:
+        ProbeError: when the probe's state is of another size.
+    """
     shape = (probe.batch, direction.hidden_size)
     if direction.initial_state is not None:
         return np.broadcast_to(direction.initial_state.astype(np.float64), shape)
-    return probe.initial_state.get(place, np.zeros(shape)).astype(np.float64)
+    state = probe.initial_state.get(place)
+    if state is None:
+        return np.zeros(shape)
+    if state.shape != shape:
+        raise ProbeError(
+            f"the initial state of layer {place[0]} {place[1]} must be {list(shape)}; "
+            f"received {list(state.shape)}"
+        )
+    return state.astype(np.float64)

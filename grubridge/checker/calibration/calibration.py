@@ -16,12 +16,11 @@ from typing import Any, Literal
 from grubridge.backends.base import Artifact
 from grubridge.backends.launch import Job
 from grubridge.backends.registry import available, find
+from grubridge.checker.temporary import native_format, written
 from grubridge.errors import GRUBridgeError
 from grubridge.files.cache import keep, kept
 from grubridge.files.machine import machine
 from grubridge.files.opening import shown
-from grubridge.formats.base import Provenance, ReadHints, WriteOptions
-from grubridge.formats.registry import adapter
 from grubridge.reference.arithmetic import ActivationErrors, dtype_inside, generic_errors
 from grubridge.spec import GATE_NAMES, SIGMOID, TANH, Activation, GRUSpec, Layout, unsupported
 from grubridge.traces import Trace
@@ -156,14 +155,11 @@ def _wanted(backend: str, spec: GRUSpec, dtype: str) -> Iterator[_Wanted]:
 
 def _written(one: _Wanted, stem: Path) -> Artifact | None:
     """Write the GRU to a file of the runtime's own format; None when that cannot hold it."""
-    target = adapter(find(one.backend).formats[0])
+    target = native_format(one.backend)
     spec = tapped_spec(one.gate, one.candidate, reset_after=one.reset_after, dtype=one.dtype)
     if unsupported(spec, target.CAPABILITIES, target.NAME):
         return None
-    path = stem.with_suffix(target.SUFFIXES[0])
-    target.write(spec, path, WriteOptions(), Provenance({}), Layout(GATE_NAMES, "output"))
-    (entry,) = target.contents(path, ReadHints()).stacks
-    return Artifact(str(path), target.NAME, entry.address)
+    return written(spec, one.backend, stem, Layout(GATE_NAMES, "output"))
 
 
 def _measured(one: _Wanted, job: Job, outcome: Trace | GRUBridgeError) -> Measured:
