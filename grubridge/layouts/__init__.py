@@ -1,0 +1,1 @@
+"""Layouts of GRU cells that people write themselves: descriptions, not classes."""
