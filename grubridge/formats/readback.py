@@ -30,6 +30,8 @@ def differences(left: GRUSpec, right: GRUSpec, written: WrittenArrays | None = N
         if not _same_number(one.clip, other.clip):
             found.append(f"layer {index} clip")
     for (index, name, one_way), (_, _, other_way) in zip(left.directions(), right.directions(), strict=True):
+        if one_way.absent_gates != other_way.absent_gates:
+            found.append(f"layer {index} {name} absent_gates")
         found += [
             f"layer {index} {name} {kind}"
             for kind in ("gate_activation", "candidate_activation")

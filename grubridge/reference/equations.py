@@ -8,7 +8,8 @@
 
 Sources: Cho et al., arXiv:1406.1078, v1 for "after" and v3 for "before"; the pages of torch.nn.GRU,
 keras.layers.GRU and the ONNX GRU operator. With `clip`, ONNX Runtime clips the whole argument of g
-and of f to [-clip, clip]; nothing else is clipped.
+and of f to [-clip, clip]; nothing else is clipped. A cell without an update gate has z = 0, one without
+a reset gate r = 1 (`GRUDirection.absent_gates`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grubridge.errors import ProbeError
-from grubridge.spec import Array, Direction, Gates, GRUDirection, GRULayer, GRUSpec
+from grubridge.spec import CANDIDATE, RESET, UPDATE, Array, Direction, Gates, GRUDirection, GRULayer, GRUSpec
 from grubridge.traces import DirectionTrace, Place, Probe, Trace, valid_steps
 
 from .activations import evaluate
@@ -98,13 +99,13 @@ def _project(cell: Cell, x: Array) -> Gates[Array]:
 
 def _step(cell: Cell, projected: Gates[Array], h: Array) -> tuple[Gates[Array], Array]:
     u, c, how = cell.recurrent_weight, cell.recurrent_bias, cell.direction
-    z = evaluate(how.gate_activation, cell.clipped(projected.update + h @ u.update.T + c.update))
-    r = evaluate(how.gate_activation, cell.clipped(projected.reset + h @ u.reset.T + c.reset))
+    z = evaluate(how.activation(UPDATE), cell.clipped(projected.update + h @ u.update.T + c.update))
+    r = evaluate(how.activation(RESET), cell.clipped(projected.reset + h @ u.reset.T + c.reset))
     if cell.layer.reset_after:
         recurrent = r * (h @ u.candidate.T + c.candidate)
     else:
         recurrent = (r * h) @ u.candidate.T + c.candidate
-    n = evaluate(how.candidate_activation, cell.clipped(projected.candidate + recurrent))
+    n = evaluate(how.activation(CANDIDATE), cell.clipped(projected.candidate + recurrent))
     return Gates(z, r, n), z * h + (1 - z) * n
 
 

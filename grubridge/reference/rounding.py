@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from grubridge.spec import GATE_NAMES, Array
+from grubridge.spec import CANDIDATE, GATE_NAMES, RESET, UPDATE, Array
 
 from .arithmetic import UNIT_ROUNDOFF, Arithmetic
 from .equations import Cell
@@ -103,19 +103,19 @@ def step_of(run: Evaluation, cell: Cell, x: Array, previous: Array) -> RoundedSt
     state = run.returned_state(previous)
     inputs = exactly(x)
     w, b, u, c = cell.input_weight, cell.input_bias, cell.recurrent_weight, cell.recurrent_bias
-    gate, clip = cell.direction.gate_activation, cell.layer.clip
+    function, clip = cell.direction.activation, cell.layer.clip
 
     z_argument = run.add(run.dot(inputs, w.update, b.update), run.dot(state, u.update, c.update))
     r_argument = run.add(run.dot(inputs, w.reset, b.reset), run.dot(state, u.reset, c.reset))
-    z = run.activate(gate, z_argument, how.update_error, clip)
-    r = run.activate(gate, r_argument, how.reset_error, clip)
+    z = run.activate(function(UPDATE), z_argument, how.update_error, clip)
+    r = run.activate(function(RESET), r_argument, how.reset_error, clip)
     if cell.layer.reset_after:
         recurrent = run.dot(state, u.candidate, c.candidate)
         gated = run.multiply(r, recurrent)
     else:
         gated = recurrent = run.dot(run.multiply(r, state), u.candidate, c.candidate)
     n_argument = run.add(run.dot(inputs, w.candidate, b.candidate), gated)
-    n = run.activate(cell.direction.candidate_activation, n_argument, how.candidate_error, clip)
+    n = run.activate(function(CANDIDATE), n_argument, how.candidate_error, clip)
     return RoundedStep(z_argument, r_argument, n_argument, recurrent, z, r, n, run.blend(z, n, state))
 
 

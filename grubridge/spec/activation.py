@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from grubridge.errors import InvalidSpecError
 
-__all__ = ["PARAMETERS", "SIGMOID", "TANH", "Activation", "hard_sigmoid"]
+__all__ = ["ONE", "PARAMETERS", "SIGMOID", "TANH", "ZERO", "Activation", "hard_sigmoid"]
 
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "affine": ("alpha", "beta"),
@@ -71,6 +71,8 @@ class Activation:
 
 SIGMOID = Activation("sigmoid")
 TANH = Activation("tanh")
+ZERO = Activation("affine", 0.0, 0.0)
+ONE = Activation("affine", 0.0, 1.0)
 
 
 def hard_sigmoid(alpha: float) -> Activation:

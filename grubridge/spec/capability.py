@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .activation import Activation
-from .gru import DTYPES, GRULayer, GRUSpec
+from .dtypes import DTYPES
+from .gru import GRULayer, GRUSpec
 
 __all__ = ["Capabilities", "unsupported"]
 
@@ -23,6 +24,7 @@ class Capabilities:
         clip: it can clip pre-activations.
         initial_state: it can carry a learned initial state.
         backward_only: it has layers that only run backwards.
+        absent_gates: a cell may lack its update or reset gate.
         mixed_layers: layers of one stack may differ in hidden size and directions.
         dtypes: the dtypes that it stores.
     """
@@ -34,6 +36,7 @@ class Capabilities:
     clip: bool = True
     initial_state: bool = True
     backward_only: bool = True
+    absent_gates: bool = False
     mixed_layers: bool = True
     dtypes: frozenset[str] = frozenset(DTYPES)
 
@@ -83,6 +86,12 @@ def _of_wiring(layer: GRULayer, can: Capabilities, target: str) -> Iterator[str]
         yield (
             f"it runs backwards only, and {target} has no such layer; reverse time in your own code around a "
             "forward GRU, or write ONNX or Keras"
+        )
+    lacking = sorted({gate for _, d in layer.directions() for gate in d.absent_gates})
+    if lacking and not can.absent_gates:
+        yield (
+            f"it has no {' and no '.join(lacking)} gate, and {target} knows full GRUs only; a bias can hold "
+            "the gate: ask for that with --saturate"
         )
     if not can.initial_state and any(d.initial_state is not None for _, d in layer.directions()):
         yield (

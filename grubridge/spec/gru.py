@@ -14,16 +14,15 @@ import numpy as np
 
 from grubridge.errors import InvalidSpecError, UnsupportedFeatureError
 
-from .activation import SIGMOID, TANH, Activation
+from .activation import ONE, SIGMOID, TANH, ZERO, Activation
+from .dtypes import DTYPES, numpy_dtype
 from .fused import Array
-from .gates import GATE_NAMES, Gates
+from .gates import CANDIDATE, GATE_NAMES, RESET, UPDATE, Gate, Gates
 from .wiring import Source, StackIO
 
-__all__ = ["DTYPES", "Direction", "GRUDirection", "GRULayer", "GRUSpec", "numpy_dtype"]
+__all__ = ["Direction", "GRUDirection", "GRULayer", "GRUSpec"]
 
 Direction = Literal["forward", "backward"]
-
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class GRUDirection:
         initial_state: learned h_0, [H], when the model carries one.
         gate_activation: of the update and reset gates.
         candidate_activation: of the candidate.
+        absent_gates: the gates that the cell does not have: without an update gate z is 0 (h' = n), without a
+            reset gate r is 1. In their places in the weights and biases stand zeros that mean nothing.
 
     Raises:
         InvalidSpecError: when shapes or dtypes do not fit together.
@@ -51,6 +52,7 @@ class GRUDirection:
     initial_state: Array | None = None
     gate_activation: Activation = SIGMOID
     candidate_activation: Activation = TANH
+    absent_gates: frozenset[Gate] = frozenset()
 
     def __post_init__(self) -> None:
         freeze = object.__setattr__
@@ -72,17 +74,12 @@ class GRUDirection:
         shape = self.input_weight.update.shape
         if len(shape) != 2 or 0 in shape:
             raise InvalidSpecError(f"input weight of the update gate must be [H, I]; received {list(shape)}")
-        if self.recurrent_bias is not None:
-            given = [gate for gate, bias in self.recurrent_bias.items() if bias is not None]
-            if given not in (list(GATE_NAMES), ["candidate"]):
-                raise InvalidSpecError(
-                    f"recurrent bias must be given for all gates or the candidate alone; received {given}"
-                )
         hidden_size, input_size = shape
         dtype = self.input_weight.update.dtype
         if dtype.name not in DTYPES or not dtype.isnative:
             raise InvalidSpecError(f"dtype must be one of {', '.join(DTYPES)}; received {dtype}")
-        for name, array in self.arrays():
+        self._check_gates()
+        for name, array in self._stored():
             expected = [hidden_size]
             if "_weight." in name:
                 expected.append(input_size if name.startswith("input") else hidden_size)
@@ -92,6 +89,21 @@ class GRUDirection:
                 raise InvalidSpecError(
                     f"{name} must be {dtype} like the other arrays; received {array.dtype}"
                 )
+
+    def _check_gates(self) -> None:
+        if self.recurrent_bias is not None:
+            given = [gate for gate, bias in self.recurrent_bias.items() if bias is not None]
+            if given not in (list(GATE_NAMES), ["candidate"]):
+                raise InvalidSpecError(
+                    f"recurrent bias must be given for all gates or the candidate alone; received {given}"
+                )
+        if not self.absent_gates <= {UPDATE, RESET}:
+            raise InvalidSpecError(
+                f"only the update and the reset gate can be absent; received {sorted(self.absent_gates)}"
+            )
+        for name, array in self._stored():
+            if name.rpartition(".")[2] in self.absent_gates and array.any():
+                raise InvalidSpecError(f"{name} must be zeros, for that gate is absent")
 
     @property
     def input_size(self) -> int:
@@ -108,8 +120,18 @@ class GRUDirection:
         """Whether there is any bias, even of the candidate alone."""
         return self.input_bias is not None or self.recurrent_bias is not None
 
+    def activation(self, gate: Gate) -> Activation:
+        """Return the function that makes z, r or n: a constant where the gate is absent."""
+        if gate in self.absent_gates:
+            return ZERO if gate == UPDATE else ONE
+        return self.candidate_activation if gate == CANDIDATE else self.gate_activation
+
     def arrays(self) -> Iterator[tuple[str, Array]]:
         """Yield (name, array) of every array there is, e.g. ("recurrent_weight.reset", [H, H])."""
+        return ((name, a) for name, a in self._stored() if name.rpartition(".")[2] not in self.absent_gates)
+
+    def _stored(self) -> Iterator[tuple[str, Array]]:
+        """Yield what `arrays` yields and the zeros of absent gates."""
         for part in ("input_weight", "recurrent_weight", "input_bias", "recurrent_bias"):
             gates: Gates[Array | None] | None = getattr(self, part)
             if gates is not None:
@@ -127,16 +149,25 @@ class GRUDirection:
         gates = {part: getattr(self, part) and getattr(self, part).map(cast) for part in parts}
         return replace(self, **gates, initial_state=cast(self.initial_state))
 
+    def without(self, gate: Gate) -> GRUDirection:
+        """Return the direction without its update or reset gate: zeros take the place of its numbers."""
+        gates: dict[str, Any] = {}
+        for part in ("input_weight", "recurrent_weight", "input_bias", "recurrent_bias"):
+            held = getattr(self, part)
+            if held is not None and held[gate] is not None:
+                gates[part] = replace(held, **{gate: np.zeros_like(held[gate])})
+        return replace(self, **gates, absent_gates=self.absent_gates | {gate})
+
     def complement_update(self) -> GRUDirection:
         """Return the direction whose z is 1 - z: z's weights and biases negated, which is exact.
 
         For formats whose update gate takes the candidate: h' = (1 - z)*h + z*n.
 
         Raises:
-            UnsupportedFeatureError: when the gate activation has no such symmetry.
+            UnsupportedFeatureError: when there is no update gate, or its activation has no such symmetry.
         """
-        if not self.gate_activation.complements:
-            reason = f"negated weights do not turn z into 1 - z under {self.gate_activation}"
+        if UPDATE in self.absent_gates or not self.gate_activation.complements:
+            reason = f"negated weights do not turn z into 1 - z under {self.activation(UPDATE)}"
             raise UnsupportedFeatureError(reason, [reason])
         changed: dict[str, Gates[Array] | Gates[Array | None]] = {
             "input_weight": replace(self.input_weight, update=-self.input_weight.update),
@@ -260,16 +291,6 @@ class GRUSpec:
             return replace(layer, forward=directions.get("forward"), backward=directions.get("backward"))
 
         return replace(self, layers=tuple(layer_as(layer) for layer in self.layers))
-
-
-def numpy_dtype(name: str) -> np.dtype[Any]:
-    """Return the dtype called `name`; bfloat16 is ml_dtypes's, which numpy does not know by itself."""
-    if name == "bfloat16":
-        import ml_dtypes
-
-        dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-        return dtype
-    return np.dtype(name)
 
 
 def _read_only(array: Array) -> Array:

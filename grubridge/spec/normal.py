@@ -7,6 +7,8 @@ Two directions with equal normal forms are the same function of real numbers. Wh
   gate, and those of the candidate unless r multiplies one of them.
 - An activation that is another one for its parameters is called by one name: scaled_tanh(1, 1) is tanh.
 - r * (U_n h + c_n) is U_n (r * h) + c_n when U_n is diagonal and c_n zero: either reset mode is the other.
+- An absent reset gate is r = 1: what it would multiply is added outside of it, and either reset mode is the
+  other. The numbers in its place do not matter.
 - The reset gate of a unit is idle where r only ever multiplies zeros. Its weights then do not matter.
 
 Only true statements about real numbers are used, not all of them: unequal forms prove nothing.
@@ -22,7 +24,7 @@ import numpy as np
 
 from .activation import TANH, Activation
 from .fused import Array
-from .gates import Gates
+from .gates import RESET, Gate, Gates
 from .gru import GRUDirection, GRULayer
 
 __all__ = ["Exact", "NormalDirection", "exact_sum", "normal_activation", "normal_form", "tiles"]
@@ -62,6 +64,7 @@ class NormalDirection:
         reset_modes: the values of `reset_after` that make this function; both where it does not matter.
         clip: of the pre-activations; None does not clip.
         idle_reset: [H] bool; where True, the reset gate's row of weights and its bias do not matter.
+        absent_gates: the gates that the cell does not have.
     """
 
     input_weight: Gates[Exact]
@@ -74,6 +77,7 @@ class NormalDirection:
     reset_modes: frozenset[bool]
     clip: float | None
     idle_reset: Array
+    absent_gates: frozenset[Gate]
 
 
 def normal_form(layer: GRULayer, direction: GRUDirection) -> NormalDirection:
@@ -86,10 +90,12 @@ def normal_form(layer: GRULayer, direction: GRUDirection) -> NormalDirection:
 
     b = Gates(*(wide(bias) for _, bias in (direction.input_bias or no_biases).items()))
     c = Gates(*(wide(bias) for _, bias in (direction.recurrent_bias or no_biases).items()))
-    inside = c.candidate if layer.reset_after else zeros
-    candidate = Exact(b.candidate) if layer.reset_after else exact_sum(b.candidate, c.candidate)
+    ungated = RESET in direction.absent_gates
+    parted = layer.reset_after and not ungated
+    inside = c.candidate if parted else zeros
+    candidate = Exact(b.candidate) if parted else exact_sum(b.candidate, c.candidate)
     weight = direction.recurrent_weight.candidate
-    either = not inside.any() and _is_diagonal(weight)
+    either = ungated or (not inside.any() and _is_diagonal(weight))
     used = _nonzero_rows(weight) | (inside != 0) if layer.reset_after else _nonzero_rows(weight.T)
     return NormalDirection(
         direction.input_weight.map(Exact),
@@ -101,7 +107,8 @@ def normal_form(layer: GRULayer, direction: GRUDirection) -> NormalDirection:
         normal_activation(direction.candidate_activation),
         frozenset((True, False) if either else (layer.reset_after,)),
         layer.clip,
-        _idle(direction, ~used),
+        np.ones(direction.hidden_size, bool) if ungated else _idle(direction, ~used),
+        direction.absent_gates,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grubridge.checker.structure import shapes
-from grubridge.spec import Direction, GRUSpec
+from grubridge.spec import RESET, UPDATE, Direction, GRUSpec
 from grubridge.spec.normal import NormalDirection, normal_form
 from grubridge.traces import Place
 
@@ -25,7 +25,7 @@ class TensorDifference:
         layer: index of the layer.
         direction: of reading.
         tensor: e.g. "recurrent_weight.reset" [H, H], "bias.update (sum)" [H], "initial_state" [H], "reset
-            mode", "clip", "gate activation", "candidate activation".
+            mode", "update gate", "reset gate", "clip", "gate activation", "candidate activation".
         max_abs: the largest |difference| of two finite numbers; None for a setting, or where none are finite.
         unit: where that is, 0 to H - 1: the row; None for a setting.
         column: likewise; None for a setting or a vector.
@@ -122,6 +122,10 @@ def _settings(one: NormalDirection, other: NormalDirection) -> Iterator[tuple[st
     if not one.reset_modes & other.reset_modes:
         here, there = ("after" if True in modes.reset_modes else "before" for modes in (one, other))
         yield "reset mode", f"reset {here} the product", f"reset {there} the product"
+    for gate in (UPDATE, RESET):
+        if (gate in one.absent_gates) != (gate in other.absent_gates):
+            here, there = (f"no {gate} gate" if gate in side.absent_gates else gate for side in (one, other))
+            yield f"{gate} gate", here, there
     if one.clip != other.clip:
         here, there = ("no clip" if side.clip is None else f"clip {side.clip!r}" for side in (one, other))
         yield "clip", here, there

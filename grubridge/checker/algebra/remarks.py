@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grubridge.spec import GATE_NAMES, Array, Gate, Gates, GRUDirection, GRUSpec
+from grubridge.spec import GATE_NAMES, RESET, Array, Gate, Gates, GRUDirection, GRUSpec
 from grubridge.spec.normal import NormalDirection
 from grubridge.traces import Place
 
@@ -43,7 +43,7 @@ def remarks(left: Side, right: Side) -> tuple[str, ...]:
         pairs_of_words = (
             *_presence(one, other),
             *_activations((one, other), forms),
-            *_reset_modes(modes, forms),
+            *_reset_modes(modes, forms, ungated=RESET in one.absent_gates & other.absent_gates),
         )
         texts = [
             f"{what}: {words[0]} in {left.name}, {words[1]} in {right.name}{why}"
@@ -96,9 +96,9 @@ def _activations(
 
 
 def _reset_modes(
-    modes: tuple[bool, bool], forms: tuple[NormalDirection, NormalDirection]
+    modes: tuple[bool, bool], forms: tuple[NormalDirection, NormalDirection], *, ungated: bool
 ) -> Iterator[_Words]:
-    if modes[0] != modes[1] and forms[0].reset_modes & forms[1].reset_modes:
+    if not ungated and modes[0] != modes[1] and forms[0].reset_modes & forms[1].reset_modes:
         here, there = ("after the product" if mode else "before the product" for mode in modes)
         yield "reset gate", (here, there), "; the same for a diagonal U_n without bias"
 
@@ -128,6 +128,6 @@ def _input_bias(direction: GRUDirection, gate: Gate) -> Array:
 
 def _idle(forms: tuple[NormalDirection, NormalDirection]) -> Iterator[str]:
     idle = forms[0].idle_reset & forms[1].idle_reset
-    if idle.any():
+    if RESET not in forms[0].absent_gates & forms[1].absent_gates and idle.any():
         units = f"{np.count_nonzero(idle)} of {idle.size} units"
         yield f"reset gate: multiplies zeros only in {units}; its weights there are not compared"
