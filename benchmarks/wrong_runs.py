@@ -97,12 +97,12 @@ def _run(
     (bz, br, bn), (cz, cr, cn) = (
         _biases(gates, how, biases) for gates in (how.input_bias, how.recurrent_bias)
     )
-    gate, candidate = how.gate_activation, how.candidate_activation
+    update, reset, candidate = how.activation("update"), how.activation("reset"), how.activation("candidate")
     made = np.zeros((*x.shape[:2], how.hidden_size), np.float32)
     for t in reversed(range(x.shape[1])) if backward else range(x.shape[1]):
         xt, ht = factors(x[:, t]), factors(h)
-        z = _activate(gate, xt @ wz + bz + (ht @ uz + cz), layer.clip)
-        r = _activate(gate, xt @ wr + br + (ht @ ur + cr), layer.clip)
+        z = _activate(update, xt @ wz + bz + (ht @ uz + cz), layer.clip)
+        r = _activate(reset, xt @ wr + br + (ht @ ur + cr), layer.clip)
         recurrent = r * (ht @ un + cn) if layer.reset_after else factors(r * h) @ un + cn
         n = _activate(candidate, xt @ wn + bn + recurrent, layer.clip)
         h = np.where((t < ends)[:, None], n + z * (h - n), h)

@@ -10,7 +10,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grubridge.spec import Activation, Array, Gates, GRUDirection, GRULayer, GRUSpec, numpy_dtype
+from grubridge.spec import (
+    RESET,
+    UPDATE,
+    Activation,
+    Array,
+    Gates,
+    GRUDirection,
+    GRULayer,
+    GRUSpec,
+    numpy_dtype,
+)
 from grubridge.traces import DirectionTrace, Place, Probe, Trace, valid_steps
 
 __all__ = ["run_rounded"]
@@ -91,11 +101,11 @@ class _Machine:
             part = {gate: self.dot(xs, weight, None if b is None else b[gate]) for gate, weight in w.items()}
             z, r = (
                 self.activate(
-                    how.gate_activation,
+                    how.activation(gate),
                     part[gate] + self.dot(h, u[gate], None if c is None else c[gate]),
                     layer.clip,
                 )
-                for gate in ("update", "reset")
+                for gate in (UPDATE, RESET)
             )
             last = None if c is None else c.candidate
             recurrent = (

@@ -41,6 +41,7 @@ Axis = Literal[
     "recurrent_kernel",
     "biases",
     "gate_order",
+    "absent_gate",
     "reset_after",
     "update_gate",
     "gate_activation",
@@ -58,6 +59,7 @@ SPEC_AXES: tuple[Axis, ...] = (
     "recurrent_kernel",
     "biases",
     "gate_order",
+    "absent_gate",
     "reset_after",
     "gate_activation",
     "candidate_activation",
@@ -248,6 +250,9 @@ _CHANGES: dict[Axis, Callable[[Site, str], Site]] = {
     "recurrent_kernel": _recurrent_kernel,
     "biases": _biases,
     "gate_order": _gate_order,
+    "absent_gate": lambda at, value: replace(
+        at, direction=at.direction.without(RESET if value == RESET else UPDATE)
+    ),
     "reset_after": lambda at, value: replace(at, layer=replace(at.layer, reset_after=value == "true")),
     "update_gate": lambda at, value: replace(at, direction=at.direction.complement_update()),
     "gate_activation": lambda at, value: replace(

@@ -19,13 +19,14 @@ from grubridge.spec import (
     Activation,
     Array,
     Direction,
+    Gate,
     Gates,
     GRUDirection,
     GRUSpec,
     hard_sigmoid,
 )
 
-from .edits import SPEC_AXES, Axis, Edit, Hypothesis, Site, edited
+from .edits import SPEC_AXES, Axis, Edit, Hypothesis, Site, edited, parse_order
 
 __all__ = ["alternatives", "apply", "site"]
 
@@ -73,22 +74,33 @@ def alternatives(at: Site) -> Iterator[tuple[Edit, ...]]:
     square = direction.input_size == direction.hidden_size
     excluded = {"reshaped" if square else "transposed", "" if at.halves else "halves_exchanged"}
     sites = [at] if at.opposite is None else [at, edited(at, (_OPPOSITE,))]
+    absent = direction.absent_gates
     kernels = [edit for edit in _KERNELS if edit.value not in excluded]
     for candidates in (
         (_OPPOSITE,) if at.opposite is not None else (),
-        kernels,
-        _RECURRENT_KERNELS,
+        _whole_or_by_gate(kernels, absent),
+        _whole_or_by_gate(_RECURRENT_KERNELS, absent),
         _BIASES,
-        _ORDERS,
+        [edit for edit in _ORDERS if all(_stays(gate, edit) for gate in absent)],
+        [edit for edit in _ABSENT if edit.value not in absent],
         (_RESET_BEFORE if layer.reset_after else _RESET_AFTER,),
         _activations("gate_activation", at, _GATE_ACTIVATIONS),
         _activations("candidate_activation", at, _CANDIDATE_ACTIVATIONS),
-        (_TAKES,) if direction.gate_activation.complements else (),
+        (_TAKES,) if direction.gate_activation.complements and UPDATE not in absent else (),
         (_UNCLIPPED,) if layer.clip is not None else (),
     ):
         found = tuple(edit for edit in candidates if any(_does_something(one, edit) for one in sites))
         if found:
             yield _distinct_biases(sites, found) if found[0].axis == "biases" else found
+
+
+def _whole_or_by_gate(edits: Sequence[Edit], absent: frozenset[Gate]) -> list[Edit]:
+    """Return `edits` without those that rearrange a fused kernel, where not all gates are in it."""
+    return [edit for edit in edits if not absent or "s_reshaped_" not in edit.value]
+
+
+def _stays(gate: Gate, order: Edit) -> bool:
+    return parse_order(order.value)[1][GATE_NAMES.index(gate)] == gate
 
 
 def _distinct_biases(sites: Sequence[Site], edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
@@ -165,6 +177,10 @@ _RESET_AFTER = Edit(
     "the reset gate is applied after the recurrent product, not before it (Keras reset_after, "
     "ONNX linear_before_reset)",
 )
+_ABSENT = (
+    Edit("absent_gate", RESET, "the reset gate is left out, as if r were 1"),
+    Edit("absent_gate", UPDATE, "the update gate is left out: the new state is the candidate"),
+)
 _TAKES = Edit("update_gate", "takes", "the update gate takes the candidate where it should keep the state")
 _UNCLIPPED = Edit("clip", "none", "the pre-activations are not clipped")
 _GATE_ACTIVATIONS = (SIGMOID, hard_sigmoid(0.2), hard_sigmoid(1 / 6), TANH)
@@ -201,8 +217,8 @@ def _does_something(at: Site, edit: Edit) -> bool:
     if (after.layer.reset_after, after.layer.clip) != (at.layer.reset_after, at.layer.clip):
         return True
     one, other = at.direction, after.direction
-    here = (one.gate_activation, one.candidate_activation)
-    if here != (other.gate_activation, other.candidate_activation):
+    here, there = ([side.activation(gate) for gate in GATE_NAMES] for side in (one, other))
+    if here != there:
         return True
     parts = ("input_weight", "recurrent_weight", "input_bias", "recurrent_bias")
     return any(not _alike(getattr(one, part), getattr(other, part)) for part in parts)

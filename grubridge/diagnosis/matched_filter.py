@@ -114,6 +114,8 @@ class MatchedFilter:
         direct = self._along(self._candidate)
         recurrent = self._along(self._candidate * self._r) if after else direct
         for gate, pull in ((UPDATE, self._along(self._update)), (RESET, self._reset_pull())):
+            if gate in self._cell.direction.absent_gates:
+                continue
             yield self._filtered(gate, "bias", pull, one)
             yield self._filtered(gate, "input_weight", pull, x)
             yield self._filtered(gate, "recurrent_weight", pull, h)
@@ -127,9 +129,9 @@ class MatchedFilter:
         cell, how, previous = self._cell, self._how, steps.previous[rows]
         step = rounded_step(cell, steps.x[rows], previous, how, deviations=width)
         hidden = step.hidden.value
-        z_slope, z_flat = _slope(cell, cell.direction.gate_activation, step.update_argument)
-        r_slope, r_flat = _slope(cell, cell.direction.gate_activation, step.reset_argument)
-        n_slope, n_flat = _slope(cell, cell.direction.candidate_activation, step.candidate_argument)
+        z_slope, z_flat = _slope(cell, cell.direction.activation(UPDATE), step.update_argument)
+        r_slope, r_flat = _slope(cell, cell.direction.activation(RESET), step.reset_argument)
+        n_slope, n_flat = _slope(cell, cell.direction.activation(CANDIDATE), step.candidate_argument)
         candidate = (1 - step.update.value) * n_slope
 
         error = steps.hidden[rows] - hidden

@@ -7,7 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from grubridge.reference.activations import evaluate
-from grubridge.spec import GATE_NAMES, SIGMOID, Activation, Array, Gate, Gates, GRUDirection
+from grubridge.spec import (
+    GATE_NAMES,
+    ONE,
+    RESET,
+    SIGMOID,
+    UPDATE,
+    ZERO,
+    Activation,
+    Array,
+    Gate,
+    Gates,
+    GRUDirection,
+)
 
 from .edits import DATA_AXES, Axis, Edit, Hypothesis, Site, edited, parse_activation, parse_order
 from .precision import Precision
@@ -114,10 +126,13 @@ class Screen:
         at, opposite = self._variants.at, said.get("directions")
         direction = at.opposite if opposite is not None and at.opposite is not None else at.direction
         gate = _activation(said.get("gate_activation"), direction.gate_activation)
+        left_out = said.get("absent_gate")
+        absent = direction.absent_gates | ({left_out.value} if left_out is not None else set())
+        reset = ONE if RESET in absent else gate
         flipped = "update_gate" in said
         data = (opposite, *(said.get(axis) for axis in DATA_AXES))
         rows, previous, hidden = self._gathered(data, hypothesis)
-        if len(rows) == 0 or (flipped and not gate.complements):
+        if len(rows) == 0 or (flipped and (UPDATE in absent or not gate.complements)):
             return np.full(len(orders.edits), np.inf)
         clip = None if "clip" in said else at.layer.clip
         kernel, recurrent = (opposite, said.get("kernel")), (opposite, said.get("recurrent_kernel"))
@@ -130,12 +145,12 @@ class Screen:
             orders.biases,
         )  # of update, reset, candidate; [O] each
 
-        z = _evaluate(gate, x[w[0]] + h[u[0]] + both[o[0]], clip)
+        z = _evaluate(ZERO if UPDATE in absent else gate, x[w[0]] + h[u[0]] + both[o[0]], clip)
         if at.layer.reset_after != ("reset_after" in said):
-            r = _evaluate(gate, x[w[1]] + h[u[1]] + both[o[1]], clip)
+            r = _evaluate(reset, x[w[1]] + h[u[1]] + both[o[1]], clip)
             gated = r * (h[u[2]] + c[o[2]])
         else:
-            r = _evaluate(gate, x_all[w[1]] + h_all[u[1]] + both_all[o[1]], clip)
+            r = _evaluate(reset, x_all[w[1]] + h_all[u[1]] + both_all[o[1]], clip)
             gated = self._factor(r * rows.previous) @ self._chosen(recurrent)[u[2]] + c[o[2]]
         candidate = _activation(said.get("candidate_activation"), direction.candidate_activation)
         n = _evaluate(candidate, x[w[2]] + b[o[2]] + gated, clip)
