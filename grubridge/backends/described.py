@@ -7,21 +7,20 @@ reader of layouts, so that a mistake in either of the two readings of a descript
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from grubridge.errors import CannotRunError
 from grubridge.files.text import printable
-from grubridge.layouts.description import CellLayout, Part, TensorLayout
-from grubridge.spec import CANDIDATE, RESET, UPDATE, Array, Direction, Gate, Gates
+from grubridge.layouts.description import CellLayout, TensorLayout
+from grubridge.spec import Array, Direction, Gates
 from grubridge.traces import DirectionTrace, Place, Probe, valid_steps
 
-from .base import initial_state
+from .described_cell import DescribedCell
 from .operators import Operators, Tensor
 
-__all__ = ["NOTE", "kernel", "run_described", "used_tensors"]
+__all__ = ["NOTE", "StoredCell", "kernel", "own_tensors", "run_described", "stored_cells"]
 
 NOTE = (
     "the cell was computed as its layout describes it, with the weights of the file; the class that made the "
@@ -56,197 +55,78 @@ def run_described(
     valid = valid_steps(probe.batch, probe.steps, probe.lengths)
     places: dict[Place, DirectionTrace] = {}
     x = operators.tensor(probe.x)
-    index = 0
-    while ways := _ways(layout, tensors, index):
-        passed_on: list[Tensor] = []
-        for way in ways:
-            own = {one: tensors[name] for one, name in used_tensors(layout, tensors, index, way)}
-            cell = _Cell(layout, own, operators, int(x.shape[-1]))
+    for index, layer in enumerate(stored_cells(layout, tensors)):
+        returned: list[Tensor] = []
+        for way, names in layer.items():
+            own = {one: tensors[name] for one, name in names.items()}
+            cell = DescribedCell(layout, own, operators, int(x.shape[-1]))
             start = cell.start(probe, (index, way))
-            hidden, gates = _sequence(cell, x, start, way, valid)
-            if layout.output_activation is None:
-                passed_on.append(hidden)
-            else:
-                passed_on.append(operators.activate(layout.output_activation, hidden))
+            hidden, gates = _sequence(cell, operators, (x, start), way, valid)
+            output = layout.output_activation
+            returned.append(hidden if output is None else operators.activate(output, hidden))
             seen = gates.map(operators.array) if probe.gates else None
             x_array, start_array, hidden_array = map(operators.array, (x, start, hidden))
             places[index, way] = DirectionTrace(x_array, start_array, hidden_array, seen, "observed")
-        x = operators.concat(passed_on)
-        index += 1
-    if not places:
-        raise CannotRunError(
-            f"no tensors of the layout {printable(layout.name)}", "its tensors do not fit the layout"
-        )
+        x = operators.concat(returned)
     return places
 
 
-def used_tensors(
-    layout: CellLayout, tensors: Iterable[str], index: int, way: Direction
-) -> list[tuple[TensorLayout, str]]:
-    """Return what of the layout is there for one cell, with the names of the tensors.
+StoredCell = Mapping[TensorLayout, str]
+"""What of the layout one cell has, and the names of the tensors."""
+
+
+def stored_cells(layout: CellLayout, names: Collection[str]) -> list[dict[Direction, StoredCell]]:
+    """Return the cells that tensors of these names make up, a dict of directions for each layer.
 
     Raises:
-        CannotRunError: when a tensor that the cell needs is missing.
+        CannotRunError: when a tensor that a cell needs is missing, or there is no cell.
     """
-    there = set(tensors)
-    named = [(one, _name(layout, one, index, way)) for one in layout.tensors]
-    missing = [name for one, name in named if name not in there and not one.optional]
-    if missing:
+    layers: list[dict[Direction, StoredCell]] = []
+    while not layers or layout.has_layers:
+        found = {way: _stored(layout, names, len(layers), way) for way in _ways(layout)}
+        if not any(found.values()):
+            break
+        layers.append({way: cell for way, cell in found.items() if cell})
+    if not layers:
+        reason = f"the file has no tensors of the layout {printable(layout.name)}"
+        raise CannotRunError(reason, reason)
+    return layers
+
+
+def own_tensors(layout: CellLayout, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return those of the tensors that `stored_cells` names.
+
+    Raises:
+        CannotRunError: see `stored_cells`.
+    """
+    cells = [cell for layer in stored_cells(layout, tensors) for cell in layer.values()]
+    return {name: tensors[name] for cell in cells for name in cell.values()}
+
+
+def _ways(layout: CellLayout) -> tuple[Direction, ...]:
+    return ("forward", "backward") if layout.has_directions else ("forward",)
+
+
+def _stored(layout: CellLayout, names: Collection[str], index: int, way: Direction) -> StoredCell:
+    ending = layout.directions[way]
+    named = {
+        one: one.name.replace("{layer}", str(index)).replace("{direction}", ending) for one in layout.tensors
+    }
+    there = {one: name for one, name in named.items() if name in names}
+    missing = [name for one, name in named.items() if name not in names and not one.optional]
+    if there and missing:
         listed = ", ".join(map(printable, missing))
-        raise CannotRunError(
-            f"the layout {printable(layout.name)} needs the tensors {listed}, which the file has not",
-            f"the file lacks {listed}",
-        )
-    return [(one, name) for one, name in named if name in there]
-
-
-def _name(layout: CellLayout, one: TensorLayout, index: int, way: Direction) -> str:
-    return one.name.replace("{layer}", str(index)).replace("{direction}", layout.directions.get(way, ""))
-
-
-def _ways(layout: CellLayout, tensors: Mapping[str, Tensor], index: int) -> list[Direction]:
-    """Return the directions of a layer that have a tensor of their own, forward first."""
-    found: list[Direction] = []
-    numbered = [one for one in layout.tensors if index == 0 or "{layer}" in one.name]
-    taken: set[str] = set()
-    for way in ("forward", "backward"):
-        names = {_name(layout, one, index, way) for one in numbered}.intersection(tensors)
-        if names - taken:
-            found.append(way)
-        taken |= names
-    return found
-
-
-@dataclass(frozen=True)
-class _Product:
-    """A matrix that is multiplied with x, h or both side by side, and what its columns are.
-
-    Args:
-        parts: "input_weight" for x, "recurrent_weight" for h, in the order of the rows.
-        gates: whose columns stand side by side.
-        matrix: [I, H], [H, H] or [I+H, H], H columns for each gate.
-    """
-
-    parts: tuple[Part, ...]
-    gates: tuple[Gate, ...]
-    matrix: Tensor
-
-
-class _Cell:
-    """One layer in one direction."""
-
-    def __init__(
-        self, layout: CellLayout, tensors: Mapping[TensorLayout, Tensor], run: Operators, input_size: int
-    ) -> None:
-        self.layout, self.run, self.input_size = layout, run, input_size
-        weight = next(one for one in tensors if set(one.holds) & {"input_weight", "recurrent_weight"})
-        outputs = tensors[weight].shape[0 if weight.rows == "output" else 1]
-        self.hidden_size = int(outputs) // len(weight.gates)
-        self.early: list[_Product] = []
-        self.late: list[_Product] = []
-        self.biases: dict[tuple[Part, Gate], Tensor] = {}
-        self.learned: Tensor | None = None
-        for one, tensor in tensors.items():
-            if one.holds == ("initial_state",):
-                self.learned = run.flat(tensor)
-            elif one.holds[0] in ("input_bias", "recurrent_bias"):
-                self._add_biases(one, run.flat(tensor))
-            else:
-                matrix = run.transpose(tensor) if one.rows == "output" else tensor
-                self._add_product(_Product(one.holds, one.gates, matrix))
-
-    def _add_biases(self, one: TensorLayout, vector: Tensor) -> None:
-        # a flat vector and rows [2, n*H] hold the same numbers in the same order
-        keys = [(part, gate) for part in one.holds for gate in one.gates]
-        for at, key in enumerate(keys):
-            self.biases[key] = vector[at * self.hidden_size : (at + 1) * self.hidden_size]
-
-    def _add_product(self, product: _Product) -> None:
-        """Keep a product whole where the cell can, and take the candidate's columns out where it cannot."""
-        reset, size = self.layout.reset, self.hidden_size
-        of_candidate = CANDIDATE in product.gates and "recurrent_weight" in product.parts
-        joined = len(product.parts) > 1
-        if not of_candidate or reset == "absent" or (reset == "after" and not joined):
-            self.early.append(product)
-            return
-        at = product.gates.index(CANDIDATE) * size
-        own = product.matrix[:, at : at + size]
-        others = tuple(gate for gate in product.gates if gate != CANDIDATE)
-        if others:
-            columns = [product.matrix[:, :at], product.matrix[:, at + size :]]
-            self.early.append(_Product(product.parts, others, self.run.concat(columns)))
-        if reset == "before":
-            self.late.append(_Product(product.parts, (CANDIDATE,), own))
-            return
-        first = self.input_size if product.parts[0] == "input_weight" else size  # r multiplies one half alone
-        halves = zip(product.parts, (own[:first], own[first:]), strict=True)
-        self.early += [_Product((part,), (CANDIDATE,), half) for part, half in halves]
-
-    def start(self, probe: Probe, place: Place) -> Tensor:
-        """Return h_0, [B, H]: the learned one, the probe's, or zeros."""
-        if self.learned is None:
-            return self.run.tensor(initial_state(probe, place, self.hidden_size))
-        return self.learned + self.run.tensor(np.zeros((probe.batch, 1)))
-
-    def step(self, x: Tensor, h: Tensor) -> tuple[Gates[Tensor], Tensor]:
-        """Return z (in the sense that keeps), r and n, and h'; x [B, I], all others [B, H]."""
-        layout, run = self.layout, self.run
-        terms = _Terms()
-        for product in self.early:
-            self._multiply(product, x, h, terms)
-        for (part, gate), bias in self.biases.items():
-            terms.add(part == "recurrent_bias", gate, bias)
-
-        def gate_of(gate: Gate) -> Tensor:
-            return run.activate(layout.gate_activation, terms.total(gate))
-
-        r = gate_of(RESET) if layout.reset != "absent" else run.tensor(np.ones(h.shape))
-        if layout.reset == "after":
-            argument = terms.total(CANDIDATE, lambda recurrent: r * recurrent)
-        else:
-            for product in self.late:
-                self._multiply(product, x, r * h, terms)
-            argument = terms.total(CANDIDATE)
-        n = run.activate(layout.candidate_activation, argument)
-        if layout.update == "absent":
-            return Gates(run.tensor(np.zeros(h.shape)), r, n), n
-        z = gate_of(UPDATE)
-        if layout.update == "takes":
-            return Gates(1 - z, r, n), (1 - z) * h + z * n
-        return Gates(z, r, n), z * h + (1 - z) * n
-
-    def _multiply(self, product: _Product, x: Tensor, h: Tensor, terms: _Terms) -> None:
-        factors = [x if part == "input_weight" else h for part in product.parts]
-        made = (factors[0] if len(factors) == 1 else self.run.concat(factors)) @ product.matrix
-        for at, gate in enumerate(product.gates):
-            block = made[:, at * self.hidden_size : (at + 1) * self.hidden_size]
-            terms.add(product.parts == ("recurrent_weight",), gate, block)
-
-
-class _Terms:
-    """The sums of one step: of what comes from the state alone, and of all else."""
-
-    def __init__(self) -> None:
-        self._sums: dict[tuple[bool, Gate], Tensor] = {}
-
-    def add(self, recurrent: bool, gate: Gate, term: Tensor) -> None:  # noqa: FBT001
-        known = self._sums.get((recurrent, gate))
-        self._sums[recurrent, gate] = term if known is None else known + term
-
-    def total(self, gate: Gate, gated: Callable[[Tensor], Tensor] = lambda term: term) -> Tensor:
-        """Return the argument of a gate's activation, what comes from the state `gated` first."""
-        inputs, recurrent = self._sums.get((False, gate)), self._sums.get((True, gate))
-        if recurrent is None:
-            return inputs
-        return gated(recurrent) if inputs is None else inputs + gated(recurrent)
+        reason = f"the layout {printable(layout.name)} needs {listed}, which the file has not"
+        raise CannotRunError(reason, reason)
+    return there
 
 
 def _sequence(
-    cell: _Cell, x: Tensor, start: Tensor, way: Direction, valid: Array
+    cell: DescribedCell, run: Operators, received: tuple[Tensor, Tensor], way: Direction, valid: Array
 ) -> tuple[Tensor, Gates[Tensor]]:
-    """Run one direction over x [B, T, I]; return h' and the gates, each [B, T, H] in time order."""
-    run, steps = cell.run, valid.shape[1]
-    h, zero = start, run.tensor(np.zeros((1, 1)))
+    """Run one direction over x [B, T, I] from h_0 [B, H]; return h' and the gates, each [B, T, H]."""
+    x, h = received
+    steps, zero = valid.shape[1], run.tensor(np.zeros((1, 1)))
     rows: dict[int, tuple[Tensor, ...]] = {}
     for t in range(steps) if way == "forward" else range(steps - 1, -1, -1):
         gates, following = cell.step(x[:, t], h)

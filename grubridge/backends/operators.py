@@ -106,7 +106,7 @@ def tensorflow_operators(like: Tensor) -> Operators:
             "affine": lambda a, alpha, beta: alpha * a + beta,
             "elu": lambda a, alpha, beta: tf.where(a >= 0, a, alpha * tf.math.expm1(tf.minimum(a, 0))),
             "hard_sigmoid": lambda a, alpha, beta: tf.clip_by_value(alpha * a + beta, 0, 1),
-            "leaky_relu": lambda a, alpha, beta: tf.nn.leaky_relu(a, alpha),
+            "leaky_relu": lambda a, alpha, beta: tf.where(a < 0, alpha * a, a),  # its own has a float32 alpha
             "relu": lambda a, alpha, beta: tf.nn.relu(a),
             "scaled_tanh": lambda a, alpha, beta: alpha * tf.tanh(beta * a),
             "sigmoid": lambda a, alpha, beta: tf.sigmoid(a),

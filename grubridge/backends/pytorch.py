@@ -1,18 +1,21 @@
-"""PyTorch: state dicts in .pt and .safetensors files, run by nn.GRU or nn.GRUCell."""
+"""PyTorch: state dicts in .pt and .safetensors files, run by nn.GRU, nn.GRUCell or as a layout describes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from grubridge.errors import BackendError
 from grubridge.files.text import printable
+from grubridge.layouts.toml import from_json
 from grubridge.spec import Array, Direction
 from grubridge.traces import DirectionTrace, Place, Probe, Trace
 
 from .base import Artifact, cuda_devices, initial_state, installed, precision
+from .described import NOTE, kernel, own_tensors, run_described
+from .operators import torch_operators
 from .pytorch_gates import traced
 
 if TYPE_CHECKING:
@@ -55,17 +58,17 @@ def run_tensors(address: Mapping[str, Any], tensors: dict[str, Tensor], probe: P
     """Run a GRU that is in memory already.
 
     Args:
-        address: its "cell", "input_size", "hidden_size", "num_layers", "bidirectional" and "bias".
-        tensors: its parameters by the names that nn.GRU, or nn.GRUCell, gives them.
+        address: its "cell", "input_size", "hidden_size", "num_layers", "bidirectional" and "bias"; or its
+            "layout".
+        tensors: its parameters by the names that nn.GRU, nn.GRUCell or the layout gives them.
         probe: the inputs.
         device: any of torch's. TF32 is allowed on it as torch's settings have it.
     """
     import torch
 
     inputs = _Inputs(probe, next(iter(tensors.values())).dtype, device)
-    run_it = _run_cell if address["cell"] else _run_layers
     with torch.no_grad():  # in inference_mode parameters would be made that torch multiplies in another way
-        places, notes = run_it(address, tensors, inputs)
+        places, notes = _runner(address)(address, tensors, inputs)
     dtype = str(inputs.dtype).removeprefix("torch.")
     return Trace(
         NAME,
@@ -80,10 +83,18 @@ def run_tensors(address: Mapping[str, Any], tensors: dict[str, Tensor], probe: P
     )
 
 
+def _runner(address: Mapping[str, Any]) -> Callable[[Mapping[str, Any], dict[str, Tensor], _Inputs], _Run]:
+    if "layout" in address:
+        return _run_described
+    return _run_cell if address["cell"] else _run_layers
+
+
 def _kernel(address: Mapping[str, Any], inputs: _Inputs) -> str:
     """Return what computes, in a few words. torch leaves nn.GRU to cuDNN where `is_acceptable` says so."""
     import torch
 
+    if "layout" in address:
+        return kernel(from_json(address["layout"]), "torch")
     if address["cell"]:
         return "nn.GRUCell, stepped through time"
     empty = torch.empty(0, dtype=inputs.dtype, device=inputs.device)
@@ -103,8 +114,11 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
         found = torch.load(artifact.path, map_location="cpu", weights_only=True, mmap=True)
     for key in artifact.address["keys"]:
         found = found[key]
-    prefix, pattern = artifact.address["prefix"], _CELL_KEY if artifact.address["cell"] else _GRU_KEY
+    prefix = artifact.address["prefix"]
     below = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+    if "layout" in artifact.address:
+        return own_tensors(from_json(artifact.address["layout"]), below)
+    pattern = _CELL_KEY if artifact.address["cell"] else _GRU_KEY
     own = {key: value for key, value in below.items() if pattern.fullmatch(key)}
     if not own:
         raise BackendError(f"its state dict has no GRU under the prefix {printable(prefix)!r}")
@@ -210,3 +224,9 @@ def _run_cell(address: Mapping[str, Any], tensors: dict[str, Tensor], inputs: _I
         states.append(state)
     trace, notes = traced(cell, "", (x, start, torch.stack(states, 1)), "forward", inputs.probe)
     return {(0, "forward"): trace}, ["nn.GRUCell, stepped through time", *notes]
+
+
+def _run_described(address: Mapping[str, Any], tensors: dict[str, Tensor], inputs: _Inputs) -> _Run:
+    there = {name: tensor.to(inputs.device) for name, tensor in tensors.items()}
+    run = torch_operators(next(iter(there.values())))
+    return run_described(from_json(address["layout"]), there, inputs.probe, run), [NOTE]
