@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from grubridge.errors import ProbeError
-from grubridge.files.opening import check_budget, check_openable, shown
+from grubridge.files.opening import shown
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place, Probe
+
+from .arrays import LARGEST, check_numbers, read_arrays, states_by_place
 
 __all__ = ["BATCH", "STEPS", "designed_probe", "probe_from_arrays", "probe_from_file", "random_probe"]
 
 BATCH, STEPS = 4, 24
 """Of random inputs, unless the user asks for others."""
 
-_LARGEST = 1 << 30  # bytes of one array
 _TINIEST = 2.0**-9  # smaller inputs are made zero: what is left is exact in float16 and bfloat16 at once
 _ROWS = 2048  # of a designed probe: single steps that have nothing to do with each other
 _FEWEST_ROWS = 256
@@ -50,10 +49,10 @@ def random_probe(
     if seed < 0:
         raise ProbeError(f"seed must be 0 or more; received {seed}")
     widest = max(max(layer.input_size, layer.hidden_size) for layer in specs[0].layers)
-    if batch * steps * widest * np.dtype(np.float64).itemsize > _LARGEST:
+    if batch * steps * widest * np.dtype(np.float64).itemsize > LARGEST:
         raise ProbeError(
             f"{batch} sequences of {steps} steps, {widest} numbers each, would take more than "
-            f"{_LARGEST >> 20:,} MiB; ask for fewer sequences (batch) or shorter ones (steps)"
+            f"{LARGEST >> 20:,} MiB; ask for fewer sequences (batch) or shorter ones (steps)"
         )
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((batch, steps, specs[0].input_size))
@@ -132,7 +131,8 @@ def probe_from_file(path: Path, specs: Sequence[GRUSpec]) -> Probe:
     Raises:
         ProbeError: when the file cannot be read, or its arrays do not fit the model.
     """
-    arrays = _arrays(path)
+    found = read_arrays(path)
+    arrays = {"x": found} if isinstance(found, np.ndarray) else found
     try:
         return probe_from_arrays(arrays, specs, path.name)
     except ProbeError as error:
@@ -156,15 +156,10 @@ def probe_from_arrays(arrays: Mapping[str, Array], specs: Sequence[GRUSpec], ori
             f"it must hold x and may hold lengths and initial_state; it holds {', '.join(sorted(arrays))}"
         )
     x = arrays["x"]
-    input_size = specs[0].input_size
-    if x.ndim != 3 or x.shape[2] != input_size or x.dtype.kind not in "fiu":
-        raise ProbeError(f"x must be [batch, time, {input_size}] numbers; received {x.dtype} {list(x.shape)}")
-    places = [(index, name) for index, name, _ in specs[0].directions()]
+    check_numbers("x", x, ("batch", "time", specs[0].input_size))
     states: dict[Place, Array] = {}
     if "initial_state" in arrays:
-        if any(_learned(specs, place) for place in places):
-            raise ProbeError("initial_state was given, but the model carries a learned one of its own")
-        states = _states(arrays["initial_state"], specs[0], places, len(x))
+        states = states_by_place(arrays["initial_state"], specs, len(x))
     lengths = arrays.get("lengths")
     return Probe(
         _exact_in_all(x, specs, tiniest=0),
@@ -172,40 +167,6 @@ def probe_from_arrays(arrays: Mapping[str, Array], specs: Sequence[GRUSpec], ori
         lengths,
         origin,
     )
-
-
-def _states(stacked: Array, spec: GRUSpec, places: Sequence[Place], batch: int) -> dict[Place, Array]:
-    sizes = {layer.hidden_size for layer in spec.layers}
-    if len(sizes) > 1:
-        raise ProbeError("initial_state cannot be one array for layers of different hidden sizes")
-    expected = (len(places), batch, sizes.pop())
-    if stacked.shape != expected or stacked.dtype.kind not in "fiu":
-        raise ProbeError(
-            f"initial_state must be {list(expected)} numbers (layer by layer, forward first); "
-            f"received {stacked.dtype} {list(stacked.shape)}"
-        )
-    return dict(zip(places, stacked, strict=True))
-
-
-def _arrays(path: Path) -> dict[str, Array]:
-    check_openable(path)
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
-            check_budget(path, size, "its content", _LARGEST)
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"x": loaded}
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        # numpy takes what it does not know for a pickle, and tells the user how to run it
-        why = "" if "unsafely" in str(error) else f" ({error})"
-        raise ProbeError(
-            f"{shown(path)}: this is not an .npy or .npz file of numbers{why}; "
-            "write one with numpy.savez(path, x=x)"
-        ) from error
 
 
 def _learned(specs: Sequence[GRUSpec], place: Place) -> bool:
