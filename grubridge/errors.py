@@ -7,6 +7,7 @@
     |  `- UnsafeFileError         it would run code, leave its folder or exhaust memory
     |- StackSelectionError        no GRU in it, or several and none chosen; .candidates names them
     |- InvalidSpecError           (also ValueError) arrays and settings that form no GRU
+    |- LayoutError                (also ValueError) a wrong description of a cell; .key says where
     |- UnsupportedFeatureError    the target cannot hold it; .features lists every reason
     |- TargetError                the output cannot be written: it exists, or its folder forbids it
     |- ProbeError                 (also ValueError) the inputs of a check do not fit the model
@@ -28,6 +29,7 @@ __all__ = [
     "FileFormatError",
     "GRUBridgeError",
     "InvalidSpecError",
+    "LayoutError",
     "MissingDependencyError",
     "ProbeError",
     "StackSelectionError",
@@ -68,6 +70,14 @@ class StackSelectionError(GRUBridgeError):
 
 class InvalidSpecError(GRUBridgeError, ValueError):
     """Arrays and settings that do not form a GRU."""
+
+
+class LayoutError(GRUBridgeError, ValueError):
+    """A description of a cell is wrong; `key` leads to the place in it, outermost key first."""
+
+    def __init__(self, message: str, key: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.key = tuple(key)
 
 
 class UnsupportedFeatureError(GRUBridgeError):
