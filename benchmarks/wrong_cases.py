@@ -153,7 +153,8 @@ def _probe(spec: GRUSpec, rng: np.random.Generator) -> Probe:
 def _run_in_torch(spec: GRUSpec, probe: Probe) -> Trace | None:
     """Run one layer of the usual equations in PyTorch; None where it has no such GRU or is not installed."""
     _, name, direction = next(spec.directions())
-    usual = (direction.gate_activation, direction.candidate_activation) == (SIGMOID, TANH)
+    functions = (direction.gate_activation, direction.candidate_activation)
+    usual = functions == (SIGMOID, TANH) and not direction.absent_gates
     plain = len(list(spec.directions())) == 1 and name == "forward" and probe.lengths is None
     if not (usual and plain and spec.layers[0].reset_after and spec.layers[0].clip is None):
         return None

@@ -143,6 +143,8 @@ def _opposite(at: Site, _: str) -> Site:
 
 
 def _kernel(at: Site, value: str) -> Site:
+    if value == "halves_exchanged" and not at.halves:
+        return at
     weight = _ARRANGEMENTS[value](at.direction.input_weight)
     return replace(at, direction=replace(at.direction, input_weight=weight))
 

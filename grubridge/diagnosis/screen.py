@@ -135,7 +135,9 @@ class Screen:
         if len(rows) == 0 or (flipped and (UPDATE in absent or not gate.complements)):
             return np.full(len(orders.edits), np.inf)
         clip = None if "clip" in said else at.layer.clip
-        kernel, recurrent = (opposite, said.get("kernel")), (opposite, said.get("recurrent_kernel"))
+        # a gate that is left out has no share in the scale that a fused kernel is quantised with
+        whose = (opposite,) if self._precision is None else (opposite, left_out)
+        kernel, recurrent = (*whose, said.get("kernel")), (*whose, said.get("recurrent_kernel"))
         x_all, x = self._products("input_weight", data, kernel, rows.x)
         h_all, h = self._products("recurrent_weight", data, recurrent, rows.previous)
         both_all, both, b, c = self._biases((opposite, said.get("biases")))
