@@ -70,7 +70,8 @@ def student(outputs: int, members: int = MEMBERS) -> float:
     """
     k = float(members)
     density = math.exp(math.lgamma((k + 1) / 2) - math.lgamma(k / 2)) / math.sqrt(k * math.pi)
-    return math.sqrt(k) * (2 * density * outputs / (math.sqrt(k) * _FALSE_ALARM)) ** (1 / k)
+    quantile: float = math.sqrt(k) * (2 * density * outputs / (math.sqrt(k) * _FALSE_ALARM)) ** (1 / k)
+    return quantile
 
 
 def envelope(
