@@ -9,7 +9,7 @@ from .gates import Gate
 
 __all__ = ["Action", "Layout", "TensorRecord", "record"]
 
-Action = Literal["copied", "permuted", "transposed", "zero-filled", "summed", "cast"]
+Action = Literal["copied", "permuted", "transposed", "negated", "zero-filled", "summed", "cast"]
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,12 @@ class Layout:
     Args:
         gate_order: the gates along the stacked axis.
         rows: "output" when a weight is stored [3H, I] (y = W x), "input" when [I, 3H] (y = x W).
+        takes: whether the update gate takes the candidate, h' = (1-z)*h + z*n: its numbers are then negated.
     """
 
     gate_order: tuple[Gate, ...]
     rows: Literal["output", "input"]
+    takes: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class TensorRecord:
         tensor: its name in the target file, e.g. "weight_ih_l0".
         shape: its shape there.
         made_of: the canonical parts in it, e.g. ("layer 0 forward input_weight",).
-        actions: what was done, in order; "permuted" means that gate blocks changed places.
+        actions: what was done, in order; "permuted" means that gate blocks changed places, "negated" that the
+            update gate's did change their sign.
         largest_change: the largest |new - old| that rounding caused; 0.0 means bit-exact.
     """
 
@@ -63,4 +66,6 @@ def record(
         actions.append("permuted")
     if source.rows != target.rows and made_of[0].endswith("weight"):
         actions.append("transposed")
+    if source.takes != target.takes and not made_of[0].endswith("initial_state"):
+        actions.append("negated")
     return TensorRecord(tensor, shape, made_of, tuple(actions) or ("copied",))

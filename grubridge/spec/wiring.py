@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from .activation import Activation
+
 __all__ = ["MergeMode", "Source", "StackIO"]
 
 MergeMode = Literal["concat", "sum", "mul", "ave"]
@@ -22,6 +24,7 @@ class StackIO:
         masking: a mask reaches the layer, so padded steps are skipped.
         merge_mode: how a bidirectional layer joins its halves; None keeps them apart.
         processing_order: a backward-only layer returns its steps last first (Keras `go_backwards`).
+        output_activation: the model returns this function of the states; None returns the states.
     """
 
     time_major: bool = False
@@ -31,6 +34,7 @@ class StackIO:
     masking: bool = False
     merge_mode: MergeMode | None = "concat"
     processing_order: bool = False
+    output_activation: Activation | None = None
 
 
 @dataclass(frozen=True)
