@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from grubridge.errors import BackendError
 from grubridge.files.text import printable
-from grubridge.layouts.toml import from_json
+from grubridge.layouts.document import from_json
 from grubridge.spec import Array, Direction
 from grubridge.traces import DirectionTrace, Place, Probe, Trace
 

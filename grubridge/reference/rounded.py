@@ -137,10 +137,14 @@ class Evaluation:
         )
 
     def blend(self, z: Rounded, n: Rounded, state: Rounded) -> Rounded:
-        """Take z * state + (1 - z) * n, however it is written: also as n + z * (state - n)."""
+        """Take z * state + (1 - z) * n, however it is written: also as n + z * (state - n).
+
+        The difference is rounded beside n, or beside the state where the gate is 1 - z.
+        """
         value = z.value * state.value + (1 - z.value) * n.value
         keep, take, gap = np.abs(z.value), np.abs(1 - z.value), np.abs(state.value - n.value)
-        one_way = np.abs(z.value * state.value) + 2 * take * np.abs(n.value)
+        kept, taken = np.abs(z.value * state.value), take * np.abs(n.value)
+        one_way = kept + taken + np.maximum(kept, taken)
         rounding = self.how.unit * (np.maximum(one_way, 2 * keep * gap) + np.abs(value))
         rounding += self.how.underflow * (1 + gap)
         reach, worst = self.reach(z), z.worst
