@@ -9,7 +9,7 @@ from pathlib import Path
 from grubridge.errors import GRUBridgeError, StackSelectionError, UnknownFormatError
 from grubridge.files.opening import shown
 from grubridge.files.strips import all_finite
-from grubridge.files.text import nearest, printable
+from grubridge.files.text import listed, nearest, printable
 from grubridge.files.written import WrittenArrays
 from grubridge.formats.base import Contents, FormatAdapter, ReadHints, StackEntry
 from grubridge.formats.registry import adapter, detect
@@ -46,13 +46,13 @@ class OpenArtifact:
         """
         stacks = self.contents.stacks
         if not stacks:
-            raise StackSelectionError(f"{shown(self.path)}: no GRU in it;{self._instead()}")
+            raise StackSelectionError(f"{shown(self.path)}: no GRU in it; {self._instead()}")
         if name is None:
             if len(stacks) == 1:
                 return stacks[0]
             names = [entry.name for entry in stacks]
             raise StackSelectionError(
-                f"{shown(self.path)}: it holds {len(stacks)} GRUs: {_listed(names)}; "
+                f"{shown(self.path)}: it holds {len(stacks)} GRUs: {listed(names)}; "
                 "choose one with --stack NAME, or convert --all",
                 names,
             )
@@ -60,7 +60,7 @@ class OpenArtifact:
         if name not in known:
             raise StackSelectionError(
                 f"{shown(self.path)}: no GRU is called {printable(name)!r}.{nearest(name, known)} "
-                f"It holds: {_listed(list(known))}",
+                f"It holds: {listed(list(known))}",
                 list(known),
             )
         return known[name]
@@ -108,10 +108,11 @@ class OpenArtifact:
         return [*stacks, *(member for entry in stacks for member in entry.members)]
 
     def _instead(self) -> str:
-        others = self.contents.others
-        if not others:
-            return " it holds no recurrent layer that grubridge knows"
-        return f" it holds {_listed(others)}, which grubridge does not convert"
+        others, advice = self.contents.others, self.contents.advice
+        if others:
+            told = f"it holds {listed(others)}, which grubridge does not convert"
+            return f"{told}; {advice}" if advice else told
+        return advice or "it holds no recurrent layer that grubridge knows"
 
 
 def open_artifact(
@@ -134,15 +135,14 @@ def open_artifact(
     if from_format is not None and adapter(from_format).NAME != found.NAME:
         raise UnknownFormatError(f"{shown(path)}: --from says {from_format}, but the file is {found.NAME}")
     foreign = [f"--{name.replace('_', '-')}" for name in hints.given() if name not in found.HINTS]
+    if "--layout" in foreign:
+        raise UnknownFormatError(
+            f"{shown(path)}: --layout is for files of named tensors; this file is {found.NAME}, "
+            "which says these things itself"
+        )
     if foreign:
         raise UnknownFormatError(
             f"{shown(path)}: {', '.join(foreign)} is for Keras weights without a model; this file is "
             f"{found.NAME} and says these things itself"
         )
     return OpenArtifact(path, found, found.contents(path, hints))
-
-
-def _listed(names: list[str] | tuple[str, ...], longest: int = 12) -> str:
-    shown_names = [printable(name) for name in names[:longest]]
-    rest = len(names) - longest
-    return ", ".join(shown_names) + (f" and {rest} more" if rest > 0 else "")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["natural_order", "nearest", "printable"]
+__all__ = ["listed", "natural_order", "nearest", "printable"]
 
 _LONGEST = 120
 _TEXT_AND_NUMBER = re.compile(r"([^0-9]*)([0-9]{0,18})")
@@ -16,6 +16,12 @@ def printable(name: object, longest: int = _LONGEST) -> str:
     """Return `name` with control, bidirectional and other odd characters escaped, cut at `longest`."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def listed(names: Sequence[str], longest: int = 12) -> str:
+    """Return names with commas between, "and 3 more" in the place of those past `longest`."""
+    rest = len(names) - longest
+    return ", ".join(map(printable, names[:longest])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -18,17 +18,19 @@ __all__ = ["Contents", "FormatAdapter", "Provenance", "ReadHints", "StackEntry",
 
 @dataclass(frozen=True)
 class ReadHints:
-    """What the user says about a file that does not say it itself (Keras weights without a model).
+    """What the user says about a file that does not say it itself: Keras weights alone, a cell of one's own.
 
     Args:
         activation: Keras's name of the candidate's activation.
         recurrent_activation: Keras's name of the gates' activation.
         reset_after: needed only where there is no bias to show it.
+        layout: of the tensors of a cell that is no framework's own: a shipped layout's name, or a .toml file.
     """
 
     activation: str | None = None
     recurrent_activation: str | None = None
     reset_after: bool | None = None
+    layout: str | None = None
 
     def given(self) -> tuple[str, ...]:
         """The names of the hints that were given."""
@@ -37,19 +39,21 @@ class ReadHints:
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """How a target is to be written; the defaults suit every format, the rest is ONNX's.
+    """How a target is to be written; the defaults suit every format, most of the rest is ONNX's.
 
     Args:
         opset: the ONNX opset.
         with_state: an `initial_state` input [L*D, B, H].
         with_gates: the gates of every layer as further outputs.
         time_major: x and y are [T, B, *].
+        layout: of the tensors, instead of the framework's own: a shipped layout's name, or a .toml file.
     """
 
     opset: int | None = None
     with_state: bool = False
     with_gates: bool = False
     time_major: bool = False
+    layout: str | None = None
 
     def given(self) -> tuple[str, ...]:
         """The names of the options that differ from their defaults."""
@@ -83,11 +87,13 @@ class Contents:
         stacks: its GRUs, in natural order.
         others: what else in it is recurrent, e.g. "LSTM 'lstm_1'", for the message when there is no GRU.
         framework: who wrote the file, as far as it says.
+        advice: what to do when there is no GRU, for the message.
     """
 
     stacks: tuple[StackEntry, ...]
     others: tuple[str, ...] = ()
     framework: str = ""
+    advice: str = ""
 
 
 @dataclass(frozen=True)

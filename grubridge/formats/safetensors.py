@@ -18,9 +18,10 @@ from grubridge.errors import CorruptFileError
 from grubridge.files.json_data import parse_json
 from grubridge.files.opening import FileMap, check_budget, open_for_writing, shown
 from grubridge.files.strips import Segment, write_at, write_segments
+from grubridge.files.tensors import StoredTensor, TensorFile
 from grubridge.files.text import printable
-from grubridge.formats.state_dict.contents import StateDictFile, grus
-from grubridge.formats.state_dict.layout import CAPABILITIES, StoredTensor
+from grubridge.formats.state_dict.contents import grus
+from grubridge.formats.state_dict.layout import CAPABILITIES
 from grubridge.formats.state_dict.plan import plan, usage
 from grubridge.spec import GRUSpec, Layout, numpy_dtype
 
@@ -30,7 +31,7 @@ __all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "
 
 NAME = "safetensors"
 SUFFIXES = (".safetensors",)
-HINTS: frozenset[str] = frozenset()
+HINTS = frozenset(("layout",))
 OPTIONS: frozenset[str] = frozenset()
 
 _LENGTH = 8
@@ -50,7 +51,7 @@ def sniff(path: Path, head: bytes) -> bool:
     return path.suffix.lower() in SUFFIXES or _LENGTH + length <= path.stat().st_size
 
 
-def contents(path: Path, _hints: ReadHints) -> Contents:
+def contents(path: Path, hints: ReadHints) -> Contents:
     """List the GRUs in the file.
 
     Raises:
@@ -68,7 +69,7 @@ def contents(path: Path, _hints: ReadHints) -> Contents:
         ends.append((begin, end))
     _check_coverage(file, start, ends)
     from_torch = isinstance(metadata, dict) and metadata.get("format") == "pt"
-    return grus(StateDictFile(path, NAME, {(): tensors}, "torch" if from_torch else ""))
+    return grus(TensorFile(path, NAME, {(): tensors}, "torch" if from_torch else ""), hints.layout)
 
 
 def _header(file: FileMap) -> tuple[dict[str, Any], int]:

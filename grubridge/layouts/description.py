@@ -39,7 +39,8 @@ class TensorLayout:
     Args:
         name: its name in the file without the cell's prefix, e.g. "W_xz" or "weight_ih_l{layer}{direction}".
         holds: the parts in it. Both weights stand side by side along the axis that multiplies x or h, in this
-            order: ("input_weight", "recurrent_weight") is a product with [x, h]. Both biases are rows, [2, n*H].
+            order: ("input_weight", "recurrent_weight") is a product with [x, h]. Both biases are rows,
+            [2, n*H].
         gates: the gates stacked along the axis of the outputs, in this order; () for initial_state.
         rows: "output" where a weight is stored [n*H, I] (y = W x), "input" where [I, n*H] (y = x W).
         flat: both biases are one vector, [2*n*H], rather than rows.

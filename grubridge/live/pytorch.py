@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grubridge.errors import InvalidSpecError, MissingDependencyError, UnsupportedFeatureError
-from grubridge.formats.state_dict.layout import CAPABILITIES, LAYOUT, StoredTensor, recurrent_layers
+from grubridge.files.tensors import StoredTensor
+from grubridge.formats.state_dict.layout import CAPABILITIES, LAYOUT, recurrent_layers
 from grubridge.formats.state_dict.plan import plan
 from grubridge.spec import Array, Fused, GRUSpec, Source, StackIO, has_biases, numpy_dtype, unsupported
 

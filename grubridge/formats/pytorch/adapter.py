@@ -11,12 +11,13 @@ from pathlib import Path
 from grubridge.errors import FileFormatError
 from grubridge.files.opening import open_for_writing, shown
 from grubridge.files.strips import Segment, write_segments
+from grubridge.files.tensors import StoredTensor, TensorFile
 from grubridge.files.text import printable
 from grubridge.files.zip_writer import ZipWriter
 from grubridge.files.zips import read_zip
 from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions, Written
-from grubridge.formats.state_dict.contents import StateDictFile, grus
-from grubridge.formats.state_dict.layout import CAPABILITIES, StoredTensor
+from grubridge.formats.state_dict.contents import grus
+from grubridge.formats.state_dict.layout import CAPABILITIES
 from grubridge.formats.state_dict.plan import plan, usage
 from grubridge.spec import GRUSpec, Layout
 
@@ -28,7 +29,7 @@ __all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "
 
 NAME = "pytorch"
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar")
-HINTS: frozenset[str] = frozenset()
+HINTS = frozenset(("layout",))
 OPTIONS: frozenset[str] = frozenset()
 
 _ZIP = b"PK\3\4"
@@ -54,7 +55,7 @@ def _is_old(head: bytes) -> bool:
     return bool(_PICKLE.match(head)) or head.startswith(_TAR, _TAR_AT)
 
 
-def contents(path: Path, _hints: ReadHints) -> Contents:
+def contents(path: Path, hints: ReadHints) -> Contents:
     """List the GRUs of every state dict in the checkpoint.
 
     Raises:
@@ -70,7 +71,7 @@ def contents(path: Path, _hints: ReadHints) -> Contents:
             "in today's format: torch.save(torch.load('model.pt', weights_only=True), 'weights.pt')"
         )
     checkpoint = Checkpoint(path)
-    return grus(StateDictFile(path, NAME, _state_dicts(checkpoint), "torch"))
+    return grus(TensorFile(path, NAME, _state_dicts(checkpoint), "torch"), hints.layout)
 
 
 def _state_dicts(checkpoint: Checkpoint) -> Mapping[tuple[str, ...], Mapping[str, StoredTensor]]:

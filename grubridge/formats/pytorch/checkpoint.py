@@ -17,9 +17,9 @@ from numpy.lib.stride_tricks import as_strided
 
 from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError
 from grubridge.files.opening import FileMap, shown
+from grubridge.files.tensors import StoredTensor
 from grubridge.files.text import printable
 from grubridge.files.zips import ZipEntry, check_crc, read_entry, read_zip
-from grubridge.formats.state_dict.layout import StoredTensor
 from grubridge.spec import Array, numpy_dtype
 
 from . import pickle_reader

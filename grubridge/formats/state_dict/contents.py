@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
 from grubridge.errors import UnsupportedFeatureError
 from grubridge.files.opening import shown
-from grubridge.files.text import natural_order, printable
+from grubridge.files.tensors import TensorFile, stack_name
+from grubridge.files.text import natural_order
 from grubridge.formats.base import Contents, StackEntry
 from grubridge.spec import GRUSpec, Source, StackIO
 
-from .layout import LAYOUT, StoredLayer, StoredTensor, recurrent_layers
+from .layout import LAYOUT, StoredLayer, recurrent_layers
 
-__all__ = ["StateDictFile", "grus"]
+__all__ = ["grus"]
 
 _NOTE = (
     "a state dict does not say whether its GRU takes its input batch first or time first (batch_first): "
@@ -22,44 +19,34 @@ _NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class StateDictFile:
-    """A file with one or more state dicts.
-
-    Args:
-        path: the file.
-        format: the adapter's name.
-        state_dicts: the tensors of each, by the keys that lead to it from the file's root; () is the root.
-        framework: who wrote the file, as far as it says.
-    """
-
-    path: Path
-    format: str
-    state_dicts: Mapping[tuple[str, ...], Mapping[str, StoredTensor]]
-    framework: str
-
-
-def grus(file: StateDictFile) -> Contents:
-    """List the GRUs of `file`, in natural order of their names.
+def grus(file: TensorFile, layout: str | None = None) -> Contents:
+    """List the GRUs of `file`, in natural order of their names: PyTorch's own, or those of a layout.
 
     A stack is called by its prefix, "encoder.rnn", or "gru" when that is empty. Where several state dicts
     hold GRUs (a model and its moving average), the keys that lead to them come first: "ema.encoder.rnn".
 
+    Args:
+        file: the file.
+        layout: a shipped layout's name, or the path of a .toml file; None looks for nn.GRU and nn.GRUCell.
+
     Raises:
+        LayoutError: when there is no such layout.
         UnsupportedFeatureError: when every GRU there may be is hidden under weight_norm or its like.
     """
-    layers = [
-        (keys, layer) for keys, tensors in file.state_dicts.items() for layer in recurrent_layers(tensors)
-    ]
+    if layout is not None:
+        from grubridge.formats.described import described
+
+        return described(file, layout)
+    layers = [(keys, layer) for keys, tensors in file.groups.items() for layer in recurrent_layers(tensors)]
     found = [(keys, layer) for keys, layer in layers if layer.kind == "GRU"]
     several = len({keys for keys, _ in found}) > 1
     entries: dict[str, StackEntry] = {}
     for keys, layer in found:
-        name = _name((*keys, layer.prefix) if several else (layer.prefix,))
+        name = stack_name(keys if several else (), layer.prefix)
         while name in entries:
             name += "_1"
         entries[name] = _entry(file, keys, layer, name)
-    normalised = [_name((layer.prefix,)) for _, layer in layers if layer.parametrized]
+    normalised = [stack_name((), layer.prefix) for _, layer in layers if layer.parametrized]
     if normalised and not found:
         raise UnsupportedFeatureError(
             f"{shown(file.path)}: the weights of {', '.join(normalised)} are parametrized (weight_norm or "
@@ -69,15 +56,18 @@ def grus(file: StateDictFile) -> Contents:
         )
     stacks = sorted(entries.values(), key=lambda entry: natural_order(entry.name))
     others = tuple(_other(layer) for _, layer in layers if layer.kind != "GRU")
-    return Contents(tuple(stacks), others, file.framework)
+    advice = "" if stacks else _advice(file)
+    return Contents(tuple(stacks), others, file.framework, advice)
 
 
-def _name(parts: tuple[str, ...]) -> str:
-    return printable(".".join(parts).strip(".") or "gru")
+def _advice(file: TensorFile) -> str:
+    from grubridge.formats.described import fitting
+
+    return fitting(file)
 
 
 def _other(layer: StoredLayer) -> str:
-    name = _name((layer.prefix,))
+    name = stack_name((), layer.prefix)
     if layer.parametrized:
         return f"{name!r} with parametrized weights (weight_norm)"
     if layer.kind is None:
@@ -86,7 +76,7 @@ def _other(layer: StoredLayer) -> str:
     return f"{layer.kind} {name!r}" if layer.prefix else layer.kind
 
 
-def _entry(file: StateDictFile, keys: tuple[str, ...], layer: StoredLayer, name: str) -> StackEntry:
+def _entry(file: TensorFile, keys: tuple[str, ...], layer: StoredLayer, name: str) -> StackEntry:
     input_size, hidden_size = layer.sizes()
     address = {
         "keys": list(keys),

@@ -7,10 +7,11 @@ r, z, n. The reset gate multiplies the recurrent product (`reset_after`). All bi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from grubridge.errors import CorruptFileError
+from grubridge.files.tensors import StoredTensor
 from grubridge.files.text import printable
 from grubridge.spec import (
     CANDIDATE,
@@ -28,7 +29,7 @@ from grubridge.spec import (
     split,
 )
 
-__all__ = ["CAPABILITIES", "GATE_ORDER", "LAYOUT", "StoredLayer", "StoredTensor", "recurrent_layers"]
+__all__ = ["CAPABILITIES", "GATE_ORDER", "LAYOUT", "StoredLayer", "recurrent_layers"]
 
 GATE_ORDER = (RESET, UPDATE, CANDIDATE)
 LAYOUT = Layout(GATE_ORDER, "output")
@@ -50,21 +51,6 @@ _KEY = re.compile(
     re.DOTALL,
 )
 _KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """One tensor of a file, not yet read.
-
-    Args:
-        shape: its shape.
-        dtype: the name of its dtype.
-        read: read it, as a view where the file allows it.
-    """
-
-    shape: tuple[int, ...]
-    dtype: str
-    read: Callable[[], Array]
 
 
 @dataclass

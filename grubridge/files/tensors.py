@@ -1,0 +1,50 @@
+"""Files that are tensors with names: what is known of them before a tensor is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from grubridge.spec import Array
+
+from .text import printable
+
+__all__ = ["StoredTensor", "TensorFile", "stack_name"]
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor of a file, not yet read.
+
+    Args:
+        shape: its shape.
+        dtype: the name of its dtype.
+        read: read it, as a view where the file allows it.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], Array]
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """A file with one or more groups of tensors, a checkpoint's state dicts for example.
+
+    Args:
+        path: the file.
+        format: the adapter's name.
+        groups: the tensors of each, by the keys that lead to it from the file's root; () is the root.
+        framework: who wrote the file, as far as it says.
+    """
+
+    path: Path
+    format: str
+    groups: Mapping[tuple[str, ...], Mapping[str, StoredTensor]]
+    framework: str
+
+
+def stack_name(keys: tuple[str, ...], prefix: str) -> str:
+    """Return the name of the GRU whose tensors begin with `prefix`, in the group at `keys`."""
+    return printable(".".join((*keys, prefix)).strip("./") or "gru")

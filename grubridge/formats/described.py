@@ -1,0 +1,99 @@
+"""The cells of a file of named tensors by a layout, as the stacks that an adapter lists."""
+
+from __future__ import annotations
+
+from grubridge.files.tensors import TensorFile, stack_name
+from grubridge.files.text import listed, natural_order, printable
+from grubridge.layouts.description import CellLayout
+from grubridge.layouts.finding import FoundStack, find
+from grubridge.layouts.toml import load, shipped, to_json
+from grubridge.spec import GATE_NAMES, Gate, GRUSpec, Layout, Source, StackIO
+
+from .base import Contents, StackEntry
+
+__all__ = ["described", "fitting", "record_layout"]
+
+
+def described(file: TensorFile, name: str) -> Contents:
+    """List the cells in `file` that have the tensors of a layout, in natural order of their prefixes.
+
+    Args:
+        file: the file.
+        name: the layout: a shipped one's name, or the path of a .toml file.
+
+    Raises:
+        FileFormatError: when the .toml file cannot be opened.
+        LayoutError: when there is no such layout.
+    """
+    layout = load(name)
+    found = [(keys, stack) for keys, tensors in file.groups.items() for stack in find(layout, tensors)]
+    whole = [(keys, stack) for keys, stack in found if not stack.missing()]
+    several = len({keys for keys, _ in whole}) > 1
+    entries: dict[str, StackEntry] = {}
+    for keys, stack in whole:
+        unique = stack_name(keys if several else (), stack.prefix)
+        while unique in entries:
+            unique += "_1"
+        claimed = {one for other_keys, other in whole if other_keys == keys for one in other.claimed()}
+        left = [one for one in file.groups[keys] if one not in claimed]
+        entries[unique] = _entry(file, keys, stack, unique, left)
+    partial = [stack for _, stack in found if stack.missing()]
+    stacks = sorted(entries.values(), key=lambda entry: natural_order(entry.name))
+    advice = "" if stacks else " ".join(filter(None, (_absence(layout, partial), fitting(file))))
+    return Contents(tuple(stacks), tuple(map(_lacking, partial)), file.framework, advice)
+
+
+def fitting(file: TensorFile) -> str:
+    """Return which shipped layouts the tensors of `file` fit, and how to say so; "" when there is none.
+
+    Of those that fit, the ones that name most of its tensors: a cell with all gates has the tensors of a cell
+    with one gate less.
+    """
+    named: dict[str, int] = {}
+    for name in shipped():
+        layout = load(name)
+        found = [stack for tensors in file.groups.values() for stack in find(layout, tensors)]
+        named[name] = sum(len(stack.names) for stack in found if not stack.missing())
+    most = max(named.values(), default=0)
+    best = [name for name, count in named.items() if count == most]
+    if not most:
+        return ""
+    if len(best) == 1:
+        return f"its tensors fit the layout {best[0]}: pass --layout {best[0]}"
+    return f"its tensors fit the layouts {', '.join(best)}: pass your cell's, as --layout {best[0]}"
+
+
+def record_layout(layout: CellLayout) -> Layout:
+    """Return how the tensors of a layout lie, for the records of a conversion."""
+    named: list[Gate] = [gate for tensor in layout.tensors for gate in tensor.gates]
+    order = tuple(dict.fromkeys([*named, *GATE_NAMES]))
+    rows = next(tensor.rows for tensor in layout.tensors if tensor.is_weight)
+    return Layout(order, rows, layout.update == "takes")
+
+
+def _entry(
+    file: TensorFile, keys: tuple[str, ...], stack: FoundStack, name: str, left: list[str]
+) -> StackEntry:
+    layout, tensors = stack.layout, file.groups[keys]
+    notes = (f"not part of this GRU and left alone: {listed(left)}",) if left else ()
+    source = Source(str(file.path), file.format, name, file.framework, notes)
+    wiring = StackIO(time_major=layout.time_major, output_activation=layout.output_activation)
+    address = {"layout": to_json(layout), "keys": list(keys), "prefix": stack.prefix}
+
+    def read() -> GRUSpec:
+        return GRUSpec(stack.read(tensors), name, wiring, source)
+
+    return StackEntry(name, address, record_layout(layout), read)
+
+
+def _lacking(stack: FoundStack) -> str:
+    name = printable(stack.prefix.strip("./"))
+    where = f" {name!r}" if name else ""
+    return f"a cell{where} of the layout {printable(stack.layout.name)} that lacks {listed(stack.missing())}"
+
+
+def _absence(layout: CellLayout, partial: list[FoundStack]) -> str:
+    if partial:
+        return ""  # what they lack is told of them
+    wanted = [tensor.name for tensor in layout.tensors if not tensor.optional]
+    return f"no tensor has a name of the layout {printable(layout.name)}, which are {listed(wanted)};"
