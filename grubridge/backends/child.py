@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from grubridge.errors import (
     MissingDependencyError,
     ProbeError,
 )
+from grubridge.files.child_environment import child_environment
 from grubridge.files.opening import shown
 from grubridge.files.text import printable
 from grubridge.traces import Probe, Trace
@@ -34,7 +34,6 @@ __all__ = ["Child", "Job", "started"]
 
 _LAST_LINES = 6
 _LONGEST_WORDS = 1000
-_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def started(entry: BackendEntry, jobs: Sequence[Job]) -> Iterator[Child]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "grubridge.backends.worker", name],
                 cwd=folder,
-                env=_environment(name),
+                env=child_environment(name),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -157,23 +156,6 @@ def started(entry: BackendEntry, jobs: Sequence[Job]) -> Iterator[Child]:
         finally:
             process.kill()
             process.wait()
-
-
-def _environment(folder: str) -> dict[str, str]:
-    """Return the child's environment.
-
-    It has this process's modules, frameworks share a GPU quietly, and what they leave behind is in `folder`.
-    """
-    # The working folder ('') is left out: a torch.py in it is not the framework.
-    paths = [path for path in sys.path if path]
-    if _ROOT not in paths:
-        paths.insert(0, _ROOT)
-    defaults = {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
-    return {**defaults, **os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": folder}
 
 
 def _raised_anew(who: str, told: dict[str, Any], entry: BackendEntry) -> GRUBridgeError:

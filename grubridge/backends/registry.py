@@ -34,7 +34,7 @@ class BackendEntry:
 BACKENDS: dict[str, BackendEntry] = {
     "keras": BackendEntry(
         "grubridge.backends.keras.backend",
-        ("keras",),
+        ("keras", "tensorflow"),
         (("keras",), ("tensorflow", "torch", "jax")),
         "tensorflow",
     ),

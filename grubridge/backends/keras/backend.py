@@ -1,4 +1,7 @@
-"""Keras, on TensorFlow or, where that is not installed, on PyTorch or JAX: .keras and HDF5 files."""
+"""Keras, on TensorFlow or, where that is not installed, on PyTorch or JAX: .keras and HDF5 files.
+
+What a layout describes, in these files and in TensorFlow checkpoints, TensorFlow's own operators run.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from grubridge.files.text import printable
 from grubridge.spec import Array, Gates
 from grubridge.traces import DirectionTrace, Place, Probe, Trace, valid_steps
 
+from .described import run_by_layout
 from .engine import engine, engine_version, start_engine
 from .gates import array_of, replayed, tap_into
 from .half import Half
@@ -41,6 +45,8 @@ def devices() -> tuple[str, ...]:
 
 def run(artifact: Artifact, probe: Probe, device: str, *, allow_tf32: bool = False) -> Trace:
     """Open the model with Keras, or rebuild its GRU layers from the file's arrays; see `Backend.run`."""
+    if "layout" in artifact.address:
+        return run_by_layout(artifact, probe, device, allow_tf32=allow_tf32)
     start_engine(allow_tf32=allow_tf32)
     import keras
 

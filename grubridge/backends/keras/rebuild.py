@@ -21,7 +21,7 @@ from grubridge.spec import Array, numpy_dtype
 
 from .half import Half
 
-__all__ = ["cell_config", "keras_major", "rebuild"]
+__all__ = ["cell_config", "keras_major", "read_arrays", "rebuild"]
 
 Config = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ def rebuild(artifact: Artifact) -> list[list[Half]]:
     """
     address = artifact.address
     datasets = {name for layer in address["layers"] for names in layer["datasets"].values() for name in names}
-    arrays = _read(artifact, datasets)
+    arrays = read_arrays(artifact, datasets)
     return [
         [
             _gru(
@@ -73,7 +73,8 @@ def rebuild(artifact: Artifact) -> list[list[Half]]:
     ]
 
 
-def _read(artifact: Artifact, names: set[str]) -> dict[str, Array]:
+def read_arrays(artifact: Artifact, names: set[str]) -> dict[str, Array]:
+    """Return the arrays at these paths of the HDF5 file."""
     import h5py
 
     container = artifact.address["container"]
