@@ -18,7 +18,7 @@ __all__ = ["DirectionTrace", "GateSource", "Place", "Probe", "Trace", "previous_
 Place = tuple[int, Direction]
 """(layer index, direction): where in a stack."""
 
-GateSource = Literal["reference", "observed", "replayed"]
+GateSource = Literal["reference", "observed", "replayed", "recorded"]
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class DirectionTrace:
         hidden: h_t, [B, T, H], in the runtime's own dtype; steps past a sequence's end have no meaning.
         gates: z, r and n, each [B, T, H]; None where the runtime could not be made to tell.
         gate_source: how the gates were obtained: "reference" (the float64 equations), "observed" (read out
-            of the runtime's own kernel, from its own previous states) or "replayed" (by its ordinary
-            operators, from the same).
+            of the runtime's own kernel, from its own previous states), "replayed" (by its ordinary
+            operators, from the same) or "recorded" (by the user's own code, beside its states).
     """
 
     x: Array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from grubridge.diagnosis.explain import Explanation, explain
 from grubridge.diagnosis.weight_change import WeightChange, localise
@@ -14,7 +14,7 @@ from .executed import Difference, Probes
 from .findings import Cause, Mend
 from .verdict import Verdict
 
-__all__ = ["causes"]
+__all__ = ["causes", "mistake", "unexplained", "weight"]
 
 
 _SHOWN = 8
@@ -36,14 +36,34 @@ def causes(found: Difference, probes: Probes) -> Iterator[Cause]:
         yield written
         return
     explanations = _explained(found, probes, places)
-    yield from (_mistake(one, found) for one in explanations)
+    yield from (mistake(one, _fix(found)) for one in explanations)
     explained = {place for one in explanations for place in one.places}
     for change in _changes(found, probes, places - explained, explained):
-        yield _weight(change, found)
+        yield weight(change, _fix(found))
         explained.add((change.layer, change.direction))
-    left = sorted(places - explained)
-    if left:
-        where = ", ".join(f"layer {layer} {direction}" for layer, direction in left)
+    yield from unexplained(places - explained)
+
+
+def mistake(one: Explanation, fix: Mend) -> Cause:
+    """Return the cause that an explanation is; `fix` mends it where it is a convention."""
+    lowered = all(edit.axis == "precision" for edit in one.hypothesis)
+    mend: Mend = fix if one.convention else "full precision" if lowered else ""
+    return Cause(one.cause, one.sentence, one.edits, tuple(tie.what for tie in one.ties), mend)
+
+
+def weight(change: WeightChange, fix: Mend) -> Cause:
+    """Return the cause that a single weight is; `fix` mends it."""
+    index = f"[{change.unit}]" if change.column is None else f"[{change.unit}, {change.column}]"
+    where = f"layer {change.layer} {change.direction} {change.part}.{change.gate}{index}"
+    rest = "" if change.explains else ", and more than that"
+    edits = (f"{change.part}.{change.gate}{index}{change.change:+.3g}",)
+    return Cause("weight", f"{where} differs by {change.change:+.2g}{rest}", edits, mend=fix)
+
+
+def unexplained(places: Iterable[Place]) -> Iterator[Cause]:
+    """Yield one cause for all places that nothing explains, if there are any."""
+    where = ", ".join(f"layer {layer} {direction}" for layer, direction in sorted(places))
+    if where:
         yield Cause("unexplained", f"no known mistake, precision or single weight explains {where}")
 
 
@@ -102,12 +122,6 @@ def _explained(found: Difference, probes: Probes, places: set[Place]) -> tuple[E
     )
 
 
-def _mistake(one: Explanation, found: Difference) -> Cause:
-    lowered = all(edit.axis == "precision" for edit in one.hypothesis)
-    mend: Mend = _fix(found) if one.convention else "full precision" if lowered else ""
-    return Cause(one.cause, one.sentence, one.edits, tuple(tie.what for tie in one.ties), mend)
-
-
 def _changes(
     found: Difference, probes: Probes, places: set[Place], explained: set[Place]
 ) -> Iterator[WeightChange]:
@@ -122,11 +136,3 @@ def _changes(
         looked = localise(found.held.spec, found.run.trace, probes.inputs, place, found.how)
         if looked is not None and looked.explains:
             yield looked
-
-
-def _weight(change: WeightChange, found: Difference) -> Cause:
-    index = f"[{change.unit}]" if change.column is None else f"[{change.unit}, {change.column}]"
-    where = f"layer {change.layer} {change.direction} {change.part}.{change.gate}{index}"
-    rest = "" if change.explains else ", and more than that"
-    edits = (f"{change.part}.{change.gate}{index}{change.change:+.3g}",)
-    return Cause("weight", f"{where} differs by {change.change:+.2g}{rest}", edits, mend=_fix(found))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from grubridge.reference import cell
-from grubridge.reference.arithmetic import Arithmetic, arithmetic_of
+from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.inputs import initial_state, layer_input
 from grubridge.reference.rounding import Quantity
 from grubridge.spec import Array, GRUSpec, numpy_dtype
@@ -16,7 +16,7 @@ from .findings import Comparison, Edge, Side
 from .judge import Finding, Observation, Recomposition, judge
 from .verdict import Verdict
 
-__all__ = ["compare"]
+__all__ = ["compare", "largest_finite"]
 
 
 def compare(
@@ -25,7 +25,7 @@ def compare(
     probe: Probe,
     edge: Edge,
     sides: tuple[Side, Side],
-    how: Arithmetic | None = None,
+    how: Arithmetic,
 ) -> tuple[Comparison, ...]:
     """Judge whether `trace` is an execution of `spec` on `probe`.
 
@@ -39,13 +39,12 @@ def compare(
         probe: the inputs that the runtime was given.
         edge: what the comparison is part of.
         sides: left and right.
-        how: the arithmetic to allow for; None for the one of the trace's own runtime and dtype.
+        how: the arithmetic to allow for.
 
     Returns:
         One comparison per layer, direction and quantity; a place that the trace lacks, or has in another
         shape, is INCONCLUSIVE.
     """
-    how = how or arithmetic_of(trace.backend, trace.dtype, trace.device)
     found: list[Comparison] = []
     for index, name, direction in spec.directions():
         layer, place = spec.layers[index], (index, name)
@@ -61,7 +60,7 @@ def compare(
         received.update(seen.gates.items() if seen.gates is not None else ())
         start = initial_state(direction, probe, place)
         observed = seen.gate_source == "observed"
-        largest = _largest(trace.dtype)
+        largest = largest_finite(trace.dtype)
         observation = Observation(x, start, received, probe.lengths, name, largest, observed)
         judgement = judge(cell(layer, direction), observation, how)
         ones = [
@@ -100,7 +99,8 @@ def _problem(seen: DirectionTrace | None, expected: tuple[int, int, int]) -> str
     return None
 
 
-def _largest(dtype: str) -> float:
+def largest_finite(dtype: str) -> float:
+    """Return the largest finite number of a dtype."""
     import ml_dtypes
 
     return float(ml_dtypes.finfo(numpy_dtype(dtype)).max)  # type: ignore[no-untyped-call]

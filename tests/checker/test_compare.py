@@ -29,6 +29,11 @@ def _probe(spec: GRUSpec, *, batch: int = 3, steps: int = 8, seed: int = 1) -> P
     return random_probe([spec], seed=seed, batch=batch, steps=steps)
 
 
+def _held(spec: GRUSpec, trace: Trace, probe: Probe) -> tuple[Comparison, ...]:
+    how = arithmetic_of(trace.backend, trace.dtype, trace.device)
+    return compare(spec, trace, probe, "read", SIDES, how)
+
+
 def _verdict(found: tuple[Comparison, ...]) -> Verdict:
     return combined(comparison.verdict for comparison in found)
 
@@ -41,7 +46,7 @@ def _with(trace: Trace, place: Place, **changes: object) -> Trace:
 @pytest.mark.parametrize("spec", ZOO, ids=lambda spec: spec.name)
 def test_honest_run_is_equivalent(spec: GRUSpec) -> None:
     probe = _probe(spec)
-    found = compare(spec, run_rounded(spec, probe, spec.dtype.name), probe, "read", SIDES)
+    found = _held(spec, run_rounded(spec, probe, spec.dtype.name), probe)
 
     assert _verdict(found) is Verdict.EQUIVALENT
     assert len(found) == 4 * len(list(spec.directions()))
@@ -53,7 +58,7 @@ def test_known_mistake_is_different(name: str) -> None:
     spec = make_spec("right", sizes=(5, 7), directions="both", initial_state=True, seed=30)
     wrong = MISTAKES[name](spec)
     probe = _probe(spec)
-    found = compare(spec, run_rounded(wrong, probe), probe, "write", SIDES)
+    found = _held(spec, run_rounded(wrong, probe), probe)
 
     assert _verdict(found) is Verdict.DIFFERENT
     assert max(c.headroom or 0 for c in found if c.quantity == "hidden") > 1e4
@@ -73,8 +78,8 @@ def test_chaotic_but_equal_runs_are_equivalent(seed: int) -> None:
 
     assert apart is not None
     assert apart.max_abs > 1
-    assert _verdict(compare(spec, one, probe, "read", SIDES)) is Verdict.EQUIVALENT
-    assert _verdict(compare(spec, other, probe, "read", SIDES)) is Verdict.EQUIVALENT
+    assert _verdict(_held(spec, one, probe)) is Verdict.EQUIVALENT
+    assert _verdict(_held(spec, other, probe)) is Verdict.EQUIVALENT
 
 
 def test_chaotic_pytorch_run_is_equivalent(torch: ModuleType) -> None:
@@ -101,7 +106,7 @@ def test_chaotic_pytorch_run_is_equivalent(torch: ModuleType) -> None:
         hidden, _ = torch.nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
     made = DirectionTrace(probe.x, start, hidden.numpy(), None, "observed")
     trace = Trace("pytorch", torch.__version__, "cpu", "float32", native=True, places={FORWARD: made})
-    found = compare(spec, trace, probe, "read", SIDES)
+    found = _held(spec, trace, probe)
 
     assert [c.quantity for c in found] == ["hidden"]
     assert _verdict(found) is Verdict.EQUIVALENT
@@ -125,8 +130,7 @@ def test_wrong_number_is_located(place: Place, time: int) -> None:
     hidden = trace.places[place].hidden.copy()
     hidden[1, time, 4] += np.float32(1e-3)
     found = {
-        (c.layer, c.direction, c.quantity): c
-        for c in compare(spec, _with(trace, place, hidden=hidden), probe, "read", SIDES)
+        (c.layer, c.direction, c.quantity): c for c in _held(spec, _with(trace, place, hidden=hidden), probe)
     }
     wrong = found[(*place, "hidden")]
     assert wrong.verdict is Verdict.DIFFERENT
@@ -146,7 +150,7 @@ def test_first_bad_step_follows_the_order_of_reading() -> None:
     hidden = trace.places[place].hidden.copy()
     hidden[0, 6, 0] += np.float32(0.1)  # the second step that sequence 0 reads
     hidden[1, 2, 0] += np.float32(0.01)  # the first step that sequence 1 reads
-    (found, *_) = compare(spec, _with(trace, place, hidden=hidden), probe, "read", SIDES)
+    (found, *_) = _held(spec, _with(trace, place, hidden=hidden), probe)
 
     assert found.first_bad_time == 2
     assert found.worst is not None
@@ -159,9 +163,7 @@ def test_wrong_gate_is_found_though_the_state_is_right() -> None:
     trace = run_rounded(spec, probe)
     gates = trace.places[FORWARD].gates
     assert gates is not None
-    found = compare(
-        spec, _with(trace, FORWARD, gates=replace(gates, reset=gates.update)), probe, "read", SIDES
-    )
+    found = _held(spec, _with(trace, FORWARD, gates=replace(gates, reset=gates.update)), probe)
 
     assert {c.quantity: c.verdict for c in found} == {
         "hidden": Verdict.EQUIVALENT,
@@ -180,7 +182,7 @@ def test_steps_past_the_end_do_not_count() -> None:
         hidden[1, 5:] = np.nan
         trace = _with(trace, place, hidden=hidden)
 
-    assert _verdict(compare(spec, trace, probe, "read", SIDES)) is Verdict.EQUIVALENT
+    assert _verdict(_held(spec, trace, probe)) is Verdict.EQUIVALENT
 
 
 def test_what_a_runtime_says_of_its_inputs_is_not_believed() -> None:
@@ -192,7 +194,7 @@ def test_what_a_runtime_says_of_its_inputs_is_not_believed() -> None:
         replace(probe, initial_state={}),
     ):
         trace = run_rounded(spec, wrong)
-        assert _verdict(compare(spec, trace, probe, "read", SIDES)) is Verdict.DIFFERENT
+        assert _verdict(_held(spec, trace, probe)) is Verdict.DIFFERENT
 
 
 def test_nan_for_a_finite_value_is_different() -> None:
@@ -202,7 +204,7 @@ def test_nan_for_a_finite_value_is_different() -> None:
     hidden = trace.places[FORWARD].hidden.copy()
     hidden[0, 3:] = np.nan
     hidden[1, 4, 2] = np.inf
-    (found, *_) = compare(spec, _with(trace, FORWARD, hidden=hidden), probe, "read", SIDES)
+    (found, *_) = _held(spec, _with(trace, FORWARD, hidden=hidden), probe)
 
     assert found.verdict is Verdict.DIFFERENT
     assert found.max_abs == np.inf
@@ -217,7 +219,7 @@ def test_nan_among_the_weights_is_inconclusive() -> None:
     broken = replace(direction, input_weight=replace(direction.input_weight, update=update))
     spec = replace(spec, layers=(replace(spec.layers[0], forward=broken),))
     probe = _probe(spec)
-    found = compare(spec, run_rounded(spec, probe), probe, "read", SIDES)
+    found = _held(spec, run_rounded(spec, probe), probe)
 
     assert _verdict(found) is Verdict.INCONCLUSIVE
     assert "follow from NaN or infinity" in found[0].reason
@@ -237,7 +239,7 @@ def test_overflow_of_an_honest_run_is_inconclusive() -> None:
     assert hidden[0, 2, 0] == pytest.approx(60_000, rel=1e-3)
     hidden[0, 2] = np.inf
     trace = replace(_with(run(spec, probe), FORWARD, hidden=hidden, gates=None), dtype="float16")
-    (found,) = compare(spec, trace, probe, "read", SIDES)
+    (found,) = _held(spec, trace, probe)
 
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "1 values follow from NaN or infinity, or overflow by themselves" in found.reason
@@ -256,7 +258,7 @@ def test_nothing_that_can_be_judged_is_inconclusive() -> None:
     )
     spec = replace(spec, layers=(replace(spec.layers[0], forward=flat),))
     probe = _probe(spec)
-    found = {c.quantity: c for c in compare(spec, run_rounded(spec, probe), probe, "read", SIDES)}
+    found = {c.quantity: c for c in _held(spec, run_rounded(spec, probe), probe)}
 
     assert found["update"].verdict is Verdict.EQUIVALENT
     assert found["hidden"].verdict is Verdict.INCONCLUSIVE
@@ -277,14 +279,11 @@ def test_sums_that_climb_and_cancel_are_no_difference() -> None:
     changed = replace(direction, input_weight=climbing)
     spec = replace(spec, layers=(replace(spec.layers[0], forward=changed),))
     probe = Probe((1 + 0.1 * rng.standard_normal((4, 50, terms))).astype(np.float32).astype(np.float64))
-    found = compare(spec, run_rounded(spec, probe, seed=None), probe, "read", SIDES)
+    found = _held(spec, run_rounded(spec, probe, seed=None), probe)
 
     assert _verdict(found) is Verdict.EQUIVALENT
     moved = replace(probe, x=probe.x + 1e-3)
-    assert (
-        _verdict(compare(spec, run_rounded(spec, moved, seed=None), probe, "read", SIDES))
-        is Verdict.DIFFERENT
-    )
+    assert _verdict(_held(spec, run_rounded(spec, moved, seed=None), probe)) is Verdict.DIFFERENT
 
 
 def test_an_error_just_above_the_bound_is_a_difference() -> None:
@@ -319,7 +318,7 @@ def test_all_nan_or_all_zero_is_no_pass(value: float) -> None:
         return np.full_like(array, value)
 
     broken = _with(trace, FORWARD, hidden=filled(trace.places[FORWARD].hidden), gates=gates.map(filled))
-    assert _verdict(compare(spec, broken, probe, "read", SIDES)) is Verdict.DIFFERENT
+    assert _verdict(_held(spec, broken, probe)) is Verdict.DIFFERENT
 
 
 def test_missing_output_is_inconclusive() -> None:
@@ -327,13 +326,13 @@ def test_missing_output_is_inconclusive() -> None:
     probe = _probe(spec)
     trace = run_rounded(spec, probe)
     without = {place: made for place, made in trace.places.items() if place != (0, "backward")}
-    found = compare(spec, replace(trace, places=without), probe, "read", SIDES)
+    found = _held(spec, replace(trace, places=without), probe)
 
     assert _verdict(found) is Verdict.INCONCLUSIVE
     reasons = [c.reason for c in found if c.verdict is Verdict.INCONCLUSIVE]
     assert reasons[0] == "layer 0 backward: the runtime returned nothing"
     assert "the layer below it" in reasons[1]
-    nothing = compare(spec, replace(trace, places={}), probe, "read", SIDES)
+    nothing = _held(spec, replace(trace, places={}), probe)
     assert {c.verdict for c in nothing} == {Verdict.INCONCLUSIVE}
 
 
@@ -349,7 +348,7 @@ def test_other_shape_is_inconclusive() -> None:
         _with(trace, FORWARD, hidden=hidden[:1]),
         _with(trace, FORWARD, gates=replace(gates, reset=gates.reset[..., :1])),
     ):
-        (found,) = compare(spec, wrong, probe, "read", SIDES)
+        (found,) = _held(spec, wrong, probe)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert "must be [3, 8, 7]; the runtime returned" in found.reason
 
@@ -360,8 +359,8 @@ def test_half_precision_is_judged_by_the_precision_that_is_allowed() -> None:
     trace = run_rounded(spec.astype("float16"), probe, "float16")
     single = run_rounded(spec, probe)
 
-    assert _verdict(compare(spec.astype("float16"), trace, probe, "read", SIDES)) is Verdict.EQUIVALENT
-    assert _verdict(compare(spec.astype("float16"), single, probe, "read", SIDES)) is Verdict.DIFFERENT
+    assert _verdict(_held(spec.astype("float16"), trace, probe)) is Verdict.EQUIVALENT
+    assert _verdict(_held(spec.astype("float16"), single, probe)) is Verdict.DIFFERENT
 
 
 def test_drift_is_measured_on_valid_steps() -> None:

@@ -8,6 +8,7 @@ from grubridge.checker.compare import compare
 from grubridge.checker.findings import Comparison, Side
 from grubridge.checker.probe import random_probe
 from grubridge.checker.verdict import Verdict
+from grubridge.reference.arithmetic import arithmetic_of
 from grubridge.spec import Array, Gates
 from grubridge.traces import Place
 from tests.low_precision import run_rounded
@@ -25,7 +26,8 @@ def _compared(*, other_gates: bool, other_states: bool) -> dict[str, Comparison]
     gates: Gates[Array] | None = there.gates if other_gates else here.gates
     hidden = there.hidden if other_states else here.hidden
     mixed = replace(trace, places={FORWARD: replace(here, gates=gates, hidden=hidden)})
-    return {one.quantity: one for one in compare(spec, mixed, own, "read", SIDES)}
+    how = arithmetic_of(trace.backend, trace.dtype)
+    return {one.quantity: one for one in compare(spec, mixed, own, "read", SIDES, how)}
 
 
 def test_own_gates_give_back_the_states() -> None:
