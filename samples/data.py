@@ -1,14 +1,31 @@
-"""The two tasks the samples are trained on, with their fixed train and test parts and their scores.
+"""The tasks the samples are trained on, with their fixed train and test parts and their scores.
 
-Both data sets ship inside a Python package, so nothing is downloaded. Neither split draws a random number.
+All data ships inside Python or a Python package, so nothing is downloaded. No split draws a random number.
 """
 
+import re
+from pydoc_data.topics import topics
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["YEARS_SEEN", "Task", "accuracy", "digits", "rmse", "sunspots"]
+__all__ = [
+    "CHARACTERS",
+    "YEARS_SEEN",
+    "Task",
+    "Text",
+    "accuracy",
+    "digits",
+    "perplexity",
+    "rmse",
+    "sunspots",
+    "text",
+    "windows",
+]
+
+CHARACTERS = " abcdefghijklmnopqrstuvwxyz"
+"""What a text is reduced to: capitals become small letters, and anything else one space."""
 
 YEARS_SEEN = 24
 """Years of sunspot numbers that come before the year to forecast: about two solar cycles."""
@@ -24,6 +41,13 @@ class Task(NamedTuple):
     train_y: npt.NDArray[Any]
     test_x: npt.NDArray[np.float32]
     test_y: npt.NDArray[Any]
+
+
+class Text(NamedTuple):
+    """A text as indices into `CHARACTERS`: train [N] and valid [M], int64."""
+
+    train: npt.NDArray[np.int64]
+    valid: npt.NDArray[np.int64]
 
 
 def digits() -> Task:
@@ -59,6 +83,43 @@ def sunspots() -> Task:
     x, y = windows[:, :YEARS_SEEN, None].copy(), windows[:, YEARS_SEEN:].copy()
     test = table["YEAR"].to_numpy()[YEARS_SEEN:] >= FIRST_TEST_YEAR
     return Task(x[~test], y[~test], x[test], y[test])
+
+
+def text() -> Text:
+    """The texts behind Python's help(), which CPython ships (Python Software Foundation License).
+
+    Every sixth topic is kept for validation. The texts differ a little between versions of Python.
+    """
+    numbers = {character: index for index, character in enumerate(CHARACTERS)}
+    parts: tuple[list[int], list[int]] = ([], [])
+    for position, topic in enumerate(sorted(topics)):
+        plain = re.sub("[^a-z]+", " ", topics[topic].lower())
+        parts[position % 6 == 5].extend(numbers[character] for character in plain)
+    train, valid = parts
+    return Text(np.array(train), np.array(valid))
+
+
+def windows(
+    characters: npt.NDArray[np.int64], length: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Cut a text into pieces: one-hot inputs [N, length, 27] and the characters that follow, [N, length]."""
+    pieces = (len(characters) - 1) // length
+    following = characters[1 : pieces * length + 1].reshape(pieces, length)
+    x = np.eye(len(CHARACTERS), dtype=np.float32)[characters[: pieces * length].reshape(pieces, length)]
+    return x, following
+
+
+def perplexity(logits: npt.NDArray[Any], following: npt.NDArray[np.int64]) -> float:
+    """How many characters a model wavers between: e to the mean of -log p, worked out in float64.
+
+    Args:
+        logits: [N, T, 27].
+        following: the characters that came, [N, T].
+    """
+    exact = logits.astype(np.float64)
+    exact -= exact.max(axis=2, keepdims=True)
+    chosen = np.take_along_axis(exact, following[..., None], axis=2)[..., 0]
+    return float(np.exp(np.mean(np.log(np.exp(exact).sum(axis=2)) - chosen)))
 
 
 def accuracy(scores: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> float:
