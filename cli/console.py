@@ -108,20 +108,20 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def run_guarded(command: Callable[[], object]) -> NoReturn:
-    """Run the command line; turn what it raises into a message and an exit code."""
+    """Run the command line; what it returns, a code or None, and what it raises become the exit code."""
     warnings.showwarning = lambda message, *_, **__: tell(f"warning: {message}")
     for stream in (sys.stdout, sys.stderr):
         # an ASCII pipe must not break a message that names a file with other letters
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        command()
+        code = command()
     except Stopped as stopped:
         tell("interrupted")
         sys.exit(SIGNALLED + stopped.args[0])
     except Exception as error:  # noqa: BLE001 - the boundary: every exception becomes an exit code
         sys.exit(_explain(error))
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def leave(code: int) -> NoReturn:
@@ -140,7 +140,14 @@ def leave(code: int) -> NoReturn:
 def _explain(error: Exception) -> int:
     from grubridge import GRUBridgeError
 
-    if isinstance(error, GRUBridgeError):
+    message = str(error)
+    usage = getattr(
+        error, "format_message", None
+    )  # typer's own errors; where their class lives is its affair
+    if usage is not None:
+        message, code = usage(), COULD_NOT
+        error.show()  # type: ignore[attr-defined]
+    elif isinstance(error, GRUBridgeError):
         tell(f"error: {error}")
         code = COULD_NOT
     elif isinstance(error, MemoryError):
@@ -152,6 +159,6 @@ def _explain(error: Exception) -> int:
         traceback.print_exception(error)
         tell("error: this is a defect of grubridge; please report it with the lines above")
         code = DEFECT
-    if Output.as_json:
-        say_json({"schema_version": 1, "error": {"kind": type(error).__name__, "message": str(error)}})
+    if Output.as_json or (usage is not None and "--json" in sys.argv):  # it was raised before a command began
+        say_json({"schema_version": 1, "error": {"kind": type(error).__name__, "message": message}})
     return code

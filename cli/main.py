@@ -49,6 +49,6 @@ def main() -> NoReturn:
     gc.disable()  # a command is short, and to search what it imports for cycles takes a tenth of it
     unwind_on_signals()
     try:
-        run_guarded(app)
+        run_guarded(lambda: app(standalone_mode=False))
     except SystemExit as ended:
         leave(ended.code if isinstance(ended.code, int) else COULD_NOT)

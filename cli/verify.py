@@ -27,7 +27,7 @@ from .options import (
 def verify(
     artifacts: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE", help="Two files or more; or one, through every installed runtime."),
+        typer.Argument(metavar="FILE...", help="Two files or more; or one, through every installed runtime."),
     ],
     stack: Stack = None,
     pairs: Annotated[
