@@ -286,7 +286,7 @@ def test_json_holds_the_error_too(tmp_path: Path) -> None:
 def test_json_holds_the_errors_of_the_option_parser_too() -> None:
     ended = grubridge("inspect", "model.onnx", "--json", "--stak", "gru")
 
-    assert ended.returncode == 2
+    assert ended.code == 2
     error = json.loads(ended.stdout)["error"]
     assert error["kind"] == "NoSuchOption"
     assert "No such option: --stak" in error["message"]
