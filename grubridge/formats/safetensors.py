@@ -27,7 +27,7 @@ from grubridge.spec import GRUSpec, Layout, numpy_dtype
 
 from .base import Contents, Provenance, ReadHints, WriteOptions, Written
 
-__all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "write"]
+__all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "tensors", "write"]
 
 NAME = "safetensors"
 SUFFIXES = (".safetensors",)
@@ -52,7 +52,12 @@ def sniff(path: Path, head: bytes) -> bool:
 
 
 def contents(path: Path, hints: ReadHints) -> Contents:
-    """List the GRUs in the file.
+    """List the GRUs in the file; errors are those of `tensors`."""
+    return grus(tensors(path), hints.layout)
+
+
+def tensors(path: Path) -> TensorFile:
+    """List the tensors in the file.
 
     Raises:
         FileFormatError: when it cannot be opened.
@@ -62,14 +67,14 @@ def contents(path: Path, hints: ReadHints) -> Contents:
     file = FileMap(path)
     header, start = _header(file)
     metadata = header.pop(_METADATA, {})
-    tensors: dict[str, StoredTensor] = {}
+    found: dict[str, StoredTensor] = {}
     ends: list[tuple[int, int]] = []
     for name, entry in header.items():
-        tensors[name], begin, end = _tensor(file, start, name, entry)
+        found[name], begin, end = _tensor(file, start, name, entry)
         ends.append((begin, end))
     _check_coverage(file, start, ends)
     from_torch = isinstance(metadata, dict) and metadata.get("format") == "pt"
-    return grus(TensorFile(path, NAME, {(): tensors}, "torch" if from_torch else ""), hints.layout)
+    return TensorFile(path, NAME, {(): found}, "torch" if from_torch else "")
 
 
 def _header(file: FileMap) -> tuple[dict[str, Any], int]:

@@ -25,7 +25,7 @@ from .checkpoint import PICKLE, Checkpoint
 from .pickle_reader import Tensor
 from .pickle_writer import dump
 
-__all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "write"]
+__all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "tensors", "write"]
 
 NAME = "pytorch"
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar")
@@ -56,7 +56,12 @@ def _is_old(head: bytes) -> bool:
 
 
 def contents(path: Path, hints: ReadHints) -> Contents:
-    """List the GRUs of every state dict in the checkpoint.
+    """List the GRUs of every state dict in the checkpoint; errors are those of `tensors`."""
+    return grus(tensors(path), hints.layout)
+
+
+def tensors(path: Path) -> TensorFile:
+    """List the tensors of every state dict in the checkpoint.
 
     Raises:
         FileFormatError: when it is no zip checkpoint, or a TorchScript archive.
@@ -70,8 +75,7 @@ def contents(path: Path, hints: ReadHints) -> Contents:
             f"{shown(path)}: this is a bare pickle or the format of torch.save before version 1.6; save it "
             "in today's format: torch.save(torch.load('model.pt', weights_only=True), 'weights.pt')"
         )
-    checkpoint = Checkpoint(path)
-    return grus(TensorFile(path, NAME, _state_dicts(checkpoint), "torch"), hints.layout)
+    return TensorFile(path, NAME, _state_dicts(Checkpoint(path)), "torch")
 
 
 def _state_dicts(checkpoint: Checkpoint) -> Mapping[tuple[str, ...], Mapping[str, StoredTensor]]:
