@@ -33,7 +33,7 @@ from grubridge.reference.rounding import deviations, rounded_step
 from grubridge.spec import Array, Direction, GRUSpec
 from grubridge.traces import DirectionTrace, Probe, previous_state, valid_steps
 
-__all__ = ["FOLLOWED", "MEMBERS", "Envelope", "envelope", "student"]
+__all__ = ["FOLLOWED", "MEMBERS", "Envelope", "Followed", "envelope", "student"]
 
 MEMBERS = 16
 FOLLOWED = 1e-2
@@ -57,6 +57,23 @@ class Envelope:
 
     value: Array
     reach: Array
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What an ensemble could judge.
+
+    Args:
+        members: perturbed runs.
+        outputs: numbers that were recorded.
+        judged: how many of them could be judged: before rounding alone may carry a run far off.
+        accepted: the largest deviation that would have been accepted of one of them.
+    """
+
+    members: int
+    outputs: int
+    judged: int
+    accepted: float
 
 
 def student(outputs: int, members: int = MEMBERS) -> float:

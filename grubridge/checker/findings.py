@@ -10,11 +10,13 @@ from grubridge.reference.rounding import Quantity
 from grubridge.spec import Direction
 
 from .algebra import Proof
+from .ensemble import Followed
 from .judge import Element, Recomposition
 from .sensitivity import Sensed
 from .verdict import Verdict
 
 __all__ = [
+    "RECORDED",
     "Cause",
     "Comparison",
     "Drift",
@@ -35,6 +37,9 @@ runtime runs it; the second is held against the equations of the first."""
 
 Mend = Literal["", "write anew", "full precision"]
 
+RECORDED = "recorded"
+"""What stands in the place of a runtime's name where the user brought a recording of a run."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -42,15 +47,19 @@ class Side:
 
     Args:
         artifact: label of the file.
-        backend: where it ran; None for the equations of the spec that was read from it.
+        backend: where it ran, or `RECORDED`; None for the equations of the spec that was read from it.
     """
 
     artifact: str
     backend: str | None
 
     def __str__(self) -> str:
+        if self.backend is None:
+            return f"equations of {self.artifact}"
         return (
-            f"equations of {self.artifact}" if self.backend is None else f"{self.artifact} on {self.backend}"
+            f"recorded run {self.artifact}"
+            if self.backend == RECORDED
+            else f"{self.artifact} on {self.backend}"
         )
 
 
@@ -75,6 +84,8 @@ class Comparison:
         first_bad_time: the first step, in the order of reading, with an error above its bound.
         reason: why it is INCONCLUSIVE.
         recomposition: of a hidden state: whether the gates that are compared beside it are its own.
+        followed: what an ensemble of perturbed runs could judge, where no step could be judged by itself;
+            the bound is then on the outputs of the whole run.
     """
 
     edge: Edge
@@ -91,6 +102,7 @@ class Comparison:
     first_bad_time: int | None = None
     reason: str = ""
     recomposition: Recomposition | None = None
+    followed: Followed | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from grubridge.spec import Array, Direction, GRUSpec
 from grubridge.traces import Probe, valid_steps
 
 from .compare import largest_finite
-from .ensemble import MEMBERS, Envelope, envelope
+from .ensemble import MEMBERS, Envelope, Followed, envelope
 from .judge import Element
 from .recording import Recording
 
-__all__ = ["Followed", "FreeFinding", "FreeRun", "free_run", "judge_free", "last_read"]
+__all__ = ["FreeFinding", "FreeRun", "free_run", "judge_free", "last_read"]
 
 
 @dataclass(frozen=True)
@@ -27,30 +27,23 @@ class FreeRun:
         probe: the inputs.
         outputs: of each direction, [B, T, H], float64, steps in time order.
         seen: where they are known, [B, T] booleans.
+        only_last: whether that is only what each direction returned last.
         largest: the largest finite number of the run's format.
     """
 
     probe: Probe
     outputs: Mapping[Direction, Array]
     seen: Mapping[Direction, Array]
+    only_last: bool
     largest: float
 
-
-@dataclass(frozen=True)
-class Followed:
-    """What an ensemble could judge.
-
-    Args:
-        members: perturbed runs.
-        outputs: numbers that were recorded.
-        judged: how many of them could be judged: before rounding alone may carry a run far off.
-        accepted: the largest deviation that would have been accepted of one of them.
-    """
-
-    members: int
-    outputs: int
-    judged: int
-    accepted: float
+    def ending(self, ends: Mapping[Direction, Array]) -> FreeRun:
+        """Return the run with its last states at other steps, [B, T] booleans, one in each sequence."""
+        moved = {
+            name: np.where(ends[name][..., None], output[self.seen[name]][:, None], 0.0)
+            for name, output in self.outputs.items()
+        }
+        return replace(self, outputs=moved, seen=ends)
 
 
 @dataclass(frozen=True)
@@ -82,15 +75,13 @@ def free_run(recording: Recording, spec: GRUSpec) -> FreeRun:
     names = [name for name, _ in spec.layers[-1].directions()]
     parts = np.split(recording.outputs.astype(np.float64), len(names), axis=-1)
     valid = valid_steps(probe.batch, probe.steps, probe.lengths)
-    outputs: dict[Direction, Array] = {}
-    seen: dict[Direction, Array] = {}
-    for name, part in zip(names, parts, strict=True):
-        if recording.hidden is not None:
-            outputs[name], seen[name] = part, valid
-        else:
-            seen[name] = last_read(name, valid)
-            outputs[name] = np.where(seen[name][..., None], part[:, None], 0.0)
-    return FreeRun(probe, outputs, seen, largest_finite(recording.dtype))
+    only_last = recording.hidden is None
+    seen = {name: last_read(name, valid) if only_last else valid for name in names}
+    outputs = {
+        name: np.where(seen[name][..., None], part[:, None], 0.0) if only_last else part
+        for name, part in zip(names, parts, strict=True)
+    }
+    return FreeRun(probe, outputs, seen, only_last, largest_finite(recording.dtype))
 
 
 def last_read(name: Direction, valid: Array) -> Array:
@@ -127,14 +118,13 @@ def _finding(name: Direction, run: FreeRun, expected: Envelope) -> FreeFinding:
     if not judged.any():
         return FreeFinding(known, 0.0, 0.0, None, None)
     headroom[~judged] = -1
-    beyond: Array = headroom > 1
     worst = np.unravel_index(int(headroom.argmax()), headroom.shape)
     return FreeFinding(
         known,
         float(error[judged].max()),
         float(headroom[worst]),
         Element(*map(int, worst)),
-        _first(name, run.probe, beyond.any(axis=2)),
+        _first(name, run.probe, headroom.max(axis=2) > 1),
     )
 
 

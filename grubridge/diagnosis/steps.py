@@ -15,7 +15,7 @@ from grubridge.traces import valid_steps
 
 from .edits import Edit, Hypothesis
 
-__all__ = ["Rows", "Seen", "data_alternatives", "gather", "typical_steps"]
+__all__ = ["DATA_EDITS", "Rows", "Seen", "data_alternatives", "gather", "typical_steps"]
 
 
 @dataclass(frozen=True)
@@ -154,3 +154,5 @@ _TIME = (
     Edit("time", "input_late", "the input comes one step late"),
     Edit("time", "input_early", "the input comes one step early"),
 )
+DATA_EDITS = {str(edit): edit for edit in (*_INITIAL_STATE, *_LENGTHS, *_TIME)}
+"""All of them, by what a machine reads."""
