@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 
-from grubridge.checker.findings import Comparison, Edge, Side
+from grubridge.checker.ensemble import Followed
+from grubridge.checker.findings import RECORDED, Comparison, Edge, Side
 from grubridge.checker.result import CheckedProbe, CheckReport
 from grubridge.checker.verdict import Verdict
 from grubridge.files.text import printable
@@ -30,10 +31,18 @@ _BOUND = (
     "The bound is what rounding can do in one step from the run's own last state; one honest check in a "
     "billion exceeds it."
 )
+_ENSEMBLE = (
+    "Where a run is judged from end to end, the bound is what rounding can do in all its steps together, as "
+    "the spread of perturbed runs shows it; one honest check in a billion exceeds it."
+)
 _PADDING = (
     "past a sequence's end PyTorch and ONNX Runtime give zeros, Keras repeats the last state: not compared"
 )
-_GATES = {"observed": "gates read out of the kernel", "replayed": "gates replayed by its operators"}
+_GATES = {
+    "observed": "gates read out of the kernel",
+    "replayed": "gates replayed by its operators",
+    "recorded": "gates recorded beside the states",
+}
 
 _EdgeKey = tuple[Edge, Side, Side]
 _Edges = dict[_EdgeKey, list[Comparison]]
@@ -57,7 +66,9 @@ def render(report: CheckReport) -> str:
         lines += _place(found)
     if edges:
         lines.append("")
-        lines += wrapped(_BOUND, hanging="")
+        free = {one.followed is not None for one in report.comparisons}
+        for said, bound in ((False, _BOUND), (True, _ENSEMBLE)):
+            lines += wrapped(bound, hanging="") if said in free else ()
     lines += sensitivity(report)
     if report.drift:
         lines += wrapped(f"drift, never judged: {_drift(report, letters)}")
@@ -94,7 +105,7 @@ def _legend(report: CheckReport, letters: _Letters) -> Iterator[str]:
         if run is None:
             yield f"{letter}  {label} ({dtypes[label]}), not run"
             continue
-        yield f"{letter}  {label} ({run.dtype}), {run.version}, {run.device}"
+        yield ", ".join(filter(None, (f"{letter}  {label} ({run.dtype})", run.version, run.device)))
         precision = "" if run.precision == run.dtype else run.precision
         told = (run.kernel, precision, _GATES.get(run.gates or "", ""))
         yield from wrapped(printable("; ".join(filter(None, told)), _LONGEST_NOTE), "   ")
@@ -122,15 +133,33 @@ def _edge(key: _EdgeKey, found: Sequence[Comparison], letters: _Letters, *, deta
         ones = [one for one in found if one.quantity == quantity]
         if ones:
             yield f"  {_NAMES[quantity]:<12}  {_measure(ones)}"
+    followed = [one.followed for one in found if one.followed is not None]
+    if followed:
+        yield from wrapped(_ensemble(followed), "  ")
     given_back = [one.recomposition for one in found if one.recomposition is not None]
     if given_back and detailed:
         largest, headroom = (max(column) for column in zip(*map(astuple, given_back), strict=True))
         yield f"  z*h+(1-z)*n   off by {largest:.1e} from the states, {_times(headroom)}"
 
 
+def _ensemble(followed: Sequence[Followed]) -> str:
+    """What an ensemble could judge, in all directions together."""
+    judged, outputs = (sum(counts) for counts in zip(*((o.judged, o.outputs) for o in followed), strict=True))
+    runs = f"an ensemble of {followed[0].members} perturbed runs"
+    if not judged:
+        return f"{runs} could judge none of the {outputs:,} numbers"
+    accepted = max(one.accepted for one in followed)
+    return (
+        f"judged from end to end by {runs}: {judged:,} of {outputs:,} numbers, none accepted that is more "
+        f"than {accepted:.1e} off"
+    )
+
+
 def _side(side: Side, letters: _Letters) -> str:
     letter = letters[side.artifact]
-    return f"the equations of {letter}" if side.backend is None else f"{letter} on {side.backend}"
+    if side.backend is None:
+        return f"the equations of {letter}"
+    return f"the recorded run {letter}" if side.backend == RECORDED else f"{letter} on {side.backend}"
 
 
 def _measure(ones: Sequence[Comparison]) -> str:
@@ -211,6 +240,8 @@ def _by_the_bound(report: CheckReport, edges: _Edges, letters: _Letters) -> str:
 
 def _blame(key: _EdgeKey, letters: _Letters) -> str:
     edge, left, right = key
+    if left.backend == RECORDED:
+        return f"{_side(left, letters)} is no run of {_side(right, letters)}"
     return {
         "read": f"{_side(left, letters)} is not what was read from the file",
         "write": f"{_side(right, letters)} is not the function of {letters[left.artifact]}",

@@ -91,6 +91,7 @@ def _comparison(one: Comparison) -> dict[str, Any]:
             "max_abs": _finite(one.recomposition.max_abs),
             "headroom": _finite(one.recomposition.headroom),
         },
+        "ensemble": one.followed and asdict(one.followed),
     }
 
 
