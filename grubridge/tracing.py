@@ -111,6 +111,7 @@ def trace(  # noqa: PLR0913 - the options of one command
     steps: int = STEPS,
     lengths: Sequence[int] | None = None,
     hints: ReadHints | None = None,
+    layout: str | None = None,
     out: Path | str | None = None,
     force: bool = False,
 ) -> TracedModel:
@@ -120,7 +121,7 @@ def trace(  # noqa: PLR0913 - the options of one command
         model: the path of a model file, which runs in its own framework in a process of its own; or an object
             in memory, which its framework runs in this process and which stays as it is: torch.nn.GRU,
             nn.GRUCell or a module with one in it, a Keras GRU, GRUCell, RNN, Bidirectional or a model with
-            one in it, an ONNX ModelProto.
+            one in it, an ONNX ModelProto; with a layout, a torch module with a hand-written cell in it.
         inputs: what the GRU receives: x [B, T, I]; a mapping with x and, if wanted, lengths [B] and
             initial_state [L*D, B, H]; or the path of an .npy or .npz file of these. None for random x, every
             sequence `steps` long, from the state that the model itself starts from.
@@ -133,6 +134,8 @@ def trace(  # noqa: PLR0913 - the options of one command
         steps: steps of random inputs.
         lengths: valid steps of each random sequence.
         hints: what a Keras weights file does not say itself.
+        layout: short for `hints.layout`, of a hand-written cell: a shipped layout's name, or a .toml file.
+            The cell is computed as that says, with its framework's operators; its own code is not called.
         out: an .npz file to write, atomically; `TracedModel.arrays` says what it holds.
         force: replace that file if it exists.
 
@@ -140,6 +143,7 @@ def trace(  # noqa: PLR0913 - the options of one command
         FileFormatError: when the file cannot be read.
         InvalidSpecError: when the object in memory is no such model.
         StackSelectionError: when there is no GRU, or several and none was chosen.
+        LayoutError: when there is no such layout.
         ProbeError: when the inputs do not fit.
         BackendError: when the runtime is not known or fails, or does not offer the device.
         MissingDependencyError: when the runtime is not installed.
@@ -149,10 +153,13 @@ def trace(  # noqa: PLR0913 - the options of one command
         raise ProbeError("inputs bring their own sizes: leave out seed, batch, steps and lengths")
     if out is not None:
         _check_npz(Path(out), force=force)
+    hints = hints or ReadHints()
+    if layout is not None:
+        hints = replace(hints, layout=layout)
     if isinstance(model, (str, Path)):
-        found = _in_file(Path(model), stack, backend, hints or ReadHints())
+        found = _in_file(Path(model), stack, backend, hints)
     else:
-        found = _in_memory(model, stack, backend, hints or ReadHints())
+        found = _in_memory(model, stack, backend, hints)
     if inputs is None:
         # Random initial states, with which a check shows mistakes, would be an artefact here.
         whole = [steps] * batch if lengths is None else lengths
@@ -185,9 +192,9 @@ class _Found:
 
 
 def _in_memory(model: object, stack: str | None, backend: str | None, hints: ReadHints) -> _Found:
-    if hints.given():
+    if replace(hints, layout=None).given():
         raise UnknownFormatError("hints are for Keras weights files; a model in memory says all itself")
-    gru = find_gru(model, stack)
+    gru = find_gru(model, stack, hints.layout)
     if backend not in (None, gru.backend, REFERENCE):
         raise BackendError(
             f"a model in memory runs in its own framework, {gru.backend}, or by the float64 equations "

@@ -23,8 +23,8 @@ from .operators import Operators, Tensor
 __all__ = ["NOTE", "StoredCell", "kernel", "own_tensors", "run_described", "stored_cells"]
 
 NOTE = (
-    "the cell was computed as its layout describes it, with the weights of the file; the class that made the "
-    "file was not run: verify --example holds a run of it against this file"
+    "the cell was computed as its layout describes it; its own code was not run: "
+    "verify --example holds a recorded run of that against the file"
 )
 
 

@@ -1,19 +1,19 @@
-"""nn.GRU and nn.GRUCell in memory, as specs and back, without a file."""
+"""nn.GRU, nn.GRUCell and hand-written cells in memory, as specs, and specs as modules, without a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grubridge.errors import InvalidSpecError, MissingDependencyError, UnsupportedFeatureError
-from grubridge.files.tensors import StoredTensor
 from grubridge.formats.state_dict.layout import CAPABILITIES, LAYOUT, recurrent_layers
 from grubridge.formats.state_dict.plan import plan
-from grubridge.spec import Array, Fused, GRUSpec, Source, StackIO, has_biases, numpy_dtype, unsupported
+from grubridge.spec import Fused, GRUSpec, Source, StackIO, has_biases, unsupported
+
+from .torch_tensors import stored
 
 if TYPE_CHECKING:
     import torch
@@ -23,20 +23,34 @@ __all__ = ["from_module", "parameter_names", "to_cell", "to_module"]
 _TARGET = "PyTorch"
 
 
-def from_module(module: torch.nn.GRU | torch.nn.GRUCell) -> GRUSpec:
+def from_module(module: torch.nn.Module, *, layout: str | None = None) -> GRUSpec:
     """Return the spec of a module. Its arrays share the memory of weights that are on the CPU.
 
     Weights under weight_norm or another parametrization are taken as the module computes them.
 
+    Args:
+        module: an nn.GRU or nn.GRUCell; with a layout, a module with a hand-written cell's tensors in it.
+        layout: what those tensors are: a shipped layout's name, or the path of a .toml file.
+
     Raises:
-        InvalidSpecError: when `module` is neither an nn.GRU nor an nn.GRUCell.
+        InvalidSpecError: when `module` is neither an nn.GRU nor an nn.GRUCell and there is no layout, or its
+            tensors do not fit together.
+        StackSelectionError: when there is not one stack of cells of the layout in it.
+        LayoutError: when there is no such layout.
+        UnsupportedFeatureError: when no spec can hold what the cell does.
     """
     import torch
 
+    if layout is not None:
+        from .pytorch_cells import find_cell, read_cell
+
+        return read_cell(module, find_cell(module, layout))
     kind = type(module).__name__
     if not isinstance(module, (torch.nn.GRU, torch.nn.GRUCell)):
-        raise InvalidSpecError(f"expected a torch.nn.GRU or torch.nn.GRUCell; received {kind}")
-    tensors = {name: _stored(getattr(module, name)) for name in parameter_names(module)}
+        raise InvalidSpecError(
+            f"expected a torch.nn.GRU or torch.nn.GRUCell; received {kind} (one's own cell needs a layout)"
+        )
+    tensors = {name: stored(getattr(module, name)) for name in parameter_names(module)}
     (layer,) = recurrent_layers(tensors)
     io = StackIO(time_major=isinstance(module, torch.nn.GRU) and not module.batch_first)
     source = Source("", "pytorch", "gru", f"torch {torch.__version__}")
@@ -57,21 +71,6 @@ def parameter_names(module: torch.nn.GRU | torch.nn.GRUCell) -> list[str]:
         for direction in directions
         for part in parts
     ]
-
-
-def _stored(tensor: torch.Tensor) -> StoredTensor:
-    return StoredTensor(
-        tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), partial(_array, tensor)
-    )
-
-
-def _array(tensor: torch.Tensor) -> Array:
-    import torch
-
-    tensor = tensor.detach().cpu()
-    if tensor.dtype == torch.bfloat16:  # which torch does not hand to numpy
-        return tensor.view(torch.int16).numpy().view(numpy_dtype("bfloat16"))
-    return tensor.numpy()
 
 
 def to_module(spec: GRUSpec) -> torch.nn.GRU:

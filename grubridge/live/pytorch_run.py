@@ -1,4 +1,4 @@
-"""nn.GRU and nn.GRUCell in memory, or in a module in memory, run where they are."""
+"""nn.GRU, nn.GRUCell and described cells in memory, or in a module in memory, run where they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from grubridge.backends import pytorch
 from grubridge.traces import Probe, Trace
 
 from .pytorch import from_module, parameter_names
+from .pytorch_cells import find_cell, read_cell, run_cell
 from .running import LiveGRU, check_device, choose
 
 if TYPE_CHECKING:
@@ -16,10 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["find_gru"]
 
 
-def find_gru(module: torch.nn.Module, stack: str | None = None) -> LiveGRU:
-    """Return the only GRU of a module, or the one called `stack`, as `named_modules` calls it."""
+def find_gru(module: torch.nn.Module, stack: str | None = None, layout: str | None = None) -> LiveGRU:
+    """Return the only GRU of a module, or the one called `stack`, as `named_modules` calls it.
+
+    With a layout, these are the hand-written cells that have its tensors.
+    """
     import torch
 
+    if layout is not None:
+        entry = find_cell(module, layout, stack)
+        spec = read_cell(module, entry)
+        return LiveGRU(
+            entry.name, spec, pytorch.NAME, lambda probe, device: run_cell(module, entry, probe, device)
+        )
     kinds = (torch.nn.GRU, torch.nn.GRUCell)
     parts = [("gru", module)] if isinstance(module, kinds) else module.named_modules()
     found = {name: (name, part) for name, part in parts if isinstance(part, kinds)}

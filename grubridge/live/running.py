@@ -38,16 +38,17 @@ class LiveGRU:
     run: Callable[[Probe, str], Trace]
 
 
-def find_gru(model: object, stack: str | None = None) -> LiveGRU:
+def find_gru(model: object, stack: str | None = None, layout: str | None = None) -> LiveGRU:
     """Return the GRU of a model in memory, which a framework made and so has imported.
 
     Args:
         model: torch.nn.GRU, nn.GRUCell or a module with them in it; a Keras GRU, GRUCell, RNN of them,
             Bidirectional or a model with them in it; an ONNX ModelProto, its external data loaded.
         stack: which GRU; None when there is one.
+        layout: of a hand-written cell in a torch module: a shipped layout's name, or a .toml file.
 
     Raises:
-        InvalidSpecError: when `model` is nothing of this kind.
+        InvalidSpecError: when `model` is nothing of this kind, or has a layout and is no torch module.
         StackSelectionError: when there is no GRU, or several and none was chosen.
     """
     packages = [cls.__module__.partition(".")[0] for cls in type(model).__mro__]
@@ -57,7 +58,13 @@ def find_gru(model: object, stack: str | None = None) -> LiveGRU:
             "expected the path of a model file, a torch module, a Keras layer or model, or an ONNX "
             f"ModelProto; received a {type(model).__name__} of {packages[0]}"
         )
-    found: LiveGRU = import_module(f"{__package__}.{home}").find_gru(model, stack)
+    finder = import_module(f"{__package__}.{home}").find_gru
+    if layout is not None and home != "pytorch_run":
+        raise InvalidSpecError(
+            "a layout names the tensors of a cell in a torch module; received a "
+            f"{type(model).__name__}, which says itself what it computes"
+        )
+    found: LiveGRU = finder(model, stack) if layout is None else finder(model, stack, layout)
     return found
 
 

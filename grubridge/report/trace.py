@@ -29,7 +29,7 @@ _LEGEND = (
     f"mean over the run. A dead unit's h is constant or smaller than {DEAD:g}."
 )
 _SOURCES: dict[GateSource, str] = {
-    "observed": "observed, read out of the fused kernel itself",
+    "observed": "observed in the run itself",
     "replayed": "replayed by the runtime's own operators, from its own states",
     "reference": "those of the float64 equations",
 }

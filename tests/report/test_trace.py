@@ -57,7 +57,7 @@ def test_the_whole_text() -> None:
 a.pt, by hand
 run: torch 9.9, cpu, float32, nn.GRU
 inputs: x.npy; 1 sequence of 8 steps
-gates: observed, read out of the fused kernel itself
+gates: observed in the run itself
 
 layer 0 forward, 1 unit
   mean in each step                             >0.9    <0.1
