@@ -12,7 +12,7 @@ from grubridge.files.strips import all_finite
 from grubridge.files.text import listed, nearest, printable
 from grubridge.files.written import WrittenArrays
 from grubridge.formats.base import Contents, FormatAdapter, ReadHints, StackEntry
-from grubridge.formats.registry import adapter, detect
+from grubridge.formats.registry import adapter, detect, located
 from grubridge.spec import GRUSpec
 
 __all__ = ["NonFiniteWeightWarning", "OpenArtifact", "open_artifact"]
@@ -121,7 +121,7 @@ def open_artifact(
     """Open a model file.
 
     Args:
-        path: the file.
+        path: the file; of a TensorFlow checkpoint the prefix, any of its files, or its folder.
         from_format: the format's name; None lets the content decide.
         hints: what the file does not say itself.
 
@@ -129,7 +129,7 @@ def open_artifact(
         FileFormatError: when it cannot be read.
         UnknownFormatError: when no format recognises it.
     """
-    path = Path(path)
+    path = located(Path(path))
     hints = hints or ReadHints()
     found = detect(path)
     if from_format is not None and adapter(from_format).NAME != found.NAME:

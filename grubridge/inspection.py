@@ -128,7 +128,11 @@ def _summary_or_refusal(artifact: OpenArtifact, entry: StackEntry) -> StackSumma
         dtype=spec.dtype.name,
         parameters=sum(array.size for _, array in spec.arrays()),
         notes=spec.source.notes if spec.source else (),
-        targets={target: unsupported(spec, adapter(target).CAPABILITIES, target) for target in FORMATS},
+        targets={
+            one.NAME: unsupported(spec, one.CAPABILITIES, one.NAME)
+            for one in map(adapter, FORMATS)
+            if one.CAPABILITIES.writes
+        },
     )
 
 

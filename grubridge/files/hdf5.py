@@ -20,7 +20,7 @@ import numpy as np
 from grubridge.errors import CorruptFileError, UnsafeFileError
 from grubridge.spec import Array
 
-from .hdf5_storage import as_file, check_storage, float_dtype
+from .hdf5_storage import as_file, check_storage, float_dtype, is_float
 from .opening import FileMap, check_budget, shown
 from .text import printable
 from .zips import ZipEntry, check_crc, read_entry
@@ -156,6 +156,11 @@ class Hdf5File:
         """Return the first string in an attribute; None without any."""
         values = self.texts(path, attribute)
         return values[0] if values else None
+
+    def holds_floats(self, path: str) -> bool:
+        """Whether the array at `path` is one that `array` returns."""
+        with self._guard(path):
+            return is_float(self._dataset(path), self.text(path, "dtype"))
 
     def array(self, path: str) -> Hdf5Array:
         """Return the float array at `path`."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import h5py
     from _typeshed import WriteableBuffer
 
-__all__ = ["as_file", "check_storage", "float_dtype"]
+__all__ = ["as_file", "check_storage", "float_dtype", "is_float"]
 
 _FLOATS = ("float16", "float32", "float64")
 
@@ -76,6 +76,15 @@ def float_dtype(dataset: h5py.h5d.DatasetID, said: str | None, place: str) -> np
         dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
         return dtype
     raise CorruptFileError(f"{place} should hold floats of 16, 32 or 64 bits; its type is another")
+
+
+def is_float(dataset: h5py.h5d.DatasetID, said: str | None) -> bool:
+    """Whether `float_dtype` returns a dtype for the array."""
+    try:
+        float_dtype(dataset, said, "")
+    except CorruptFileError:
+        return False
+    return True
 
 
 def as_file(file: FileMap, start: int, size: int) -> io.RawIOBase:

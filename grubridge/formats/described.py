@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from grubridge.files.tensors import TensorFile, stack_name
+from collections.abc import Collection, Mapping
+
+from grubridge.errors import InvalidSpecError
+from grubridge.files.tensors import StoredTensor, TensorFile, stack_name
 from grubridge.files.text import listed, natural_order, printable
 from grubridge.layouts.description import CellLayout
 from grubridge.layouts.finding import FoundStack, find
-from grubridge.layouts.toml import load, shipped, to_json
+from grubridge.layouts.toml import from_json, load, shipped, to_json
 from grubridge.spec import GATE_NAMES, Gate, GRUSpec, Layout, Source, StackIO
 
 from .base import Contents, StackEntry
 
-__all__ = ["described", "fitting", "record_layout"]
+__all__ = ["described", "fits", "fitting", "own_tensors", "record_layout"]
 
 
 def described(file: TensorFile, name: str) -> Contents:
@@ -43,24 +46,53 @@ def described(file: TensorFile, name: str) -> Contents:
     return Contents(tuple(stacks), tuple(map(_lacking, partial)), file.framework, advice)
 
 
+def own_tensors(entry: StackEntry, names: Collection[str]) -> dict[str, str]:
+    """Return the tensors of a stack of `described`, {what the layout calls it: what the file calls it}.
+
+    Args:
+        entry: the stack.
+        names: of all tensors in the file.
+    """
+    prefix = entry.address["prefix"]
+    found = next(one for one in find(from_json(entry.address["layout"]), names) if one.prefix == prefix)
+    return {name.removeprefix(prefix): name for name in found.claimed()}
+
+
+def fits(file: TensorFile) -> dict[str, int]:
+    """Return the shipped layouts that tensors of `file` fit in name and shape, and how many each names."""
+    named: dict[str, int] = {}
+    for name in shipped():
+        layout = load(name)
+        named[name] = sum(
+            len(stack.names)
+            for tensors in file.groups.values()
+            for stack in find(layout, tensors)
+            if _fits(stack, tensors)
+        )
+    return {name: count for name, count in named.items() if count}
+
+
 def fitting(file: TensorFile) -> str:
     """Return which shipped layouts the tensors of `file` fit, and how to say so; "" when there is none.
 
     Of those that fit, the ones that name most of its tensors: a cell with all gates has the tensors of a cell
     with one gate less.
     """
-    named: dict[str, int] = {}
-    for name in shipped():
-        layout = load(name)
-        found = [stack for tensors in file.groups.values() for stack in find(layout, tensors)]
-        named[name] = sum(len(stack.names) for stack in found if not stack.missing())
-    most = max(named.values(), default=0)
-    best = [name for name, count in named.items() if count == most]
-    if not most:
+    named = fits(file)
+    best = [name for name, count in named.items() if count == max(named.values())]
+    if not best:
         return ""
     if len(best) == 1:
         return f"its tensors fit the layout {best[0]}: pass --layout {best[0]}"
     return f"its tensors fit the layouts {', '.join(best)}: pass your cell's, as --layout {best[0]}"
+
+
+def _fits(stack: FoundStack, tensors: Mapping[str, StoredTensor]) -> bool:
+    try:
+        stack.check(tensors)
+    except InvalidSpecError:
+        return False
+    return True
 
 
 def record_layout(layout: CellLayout) -> Layout:

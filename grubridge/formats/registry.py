@@ -11,14 +11,16 @@ from grubridge.files.opening import check_openable, shown
 from grubridge.files.text import nearest
 
 from .base import FormatAdapter
+from .tensorflow.names import index_of
 
-__all__ = ["FORMATS", "adapter", "detect", "for_target"]
+__all__ = ["FORMATS", "adapter", "detect", "for_target", "located"]
 
 FORMATS: dict[str, str] = {
     "keras": "grubridge.formats.keras.adapter",
     "onnx": "grubridge.formats.onnx.adapter",
     "pytorch": "grubridge.formats.pytorch.adapter",
     "safetensors": "grubridge.formats.safetensors",
+    "tensorflow": "grubridge.formats.tensorflow.adapter",
 }
 SUFFIXES: dict[str, str] = {
     ".keras": "keras",
@@ -31,6 +33,7 @@ SUFFIXES: dict[str, str] = {
     ".ckpt": "pytorch",
     ".tar": "pytorch",
     ".safetensors": "safetensors",
+    ".index": "tensorflow",
 }
 """What a file name's ending says; a test holds it to the adapters' own lists."""
 
@@ -50,8 +53,19 @@ def adapter(name: str) -> FormatAdapter:
     return cast(FormatAdapter, importlib.import_module(FORMATS[name]))
 
 
+def located(path: Path) -> Path:
+    """Return the file that a name stands for: a TensorFlow checkpoint's index, or `path` itself.
+
+    Raises:
+        FileFormatError: when a folder does not say which of its checkpoints is meant.
+    """
+    return index_of(path)
+
+
 def detect(path: Path) -> FormatAdapter:
-    """Return the adapter for an existing file. Its content decides; the name only says whom to ask first.
+    """Return the adapter for an existing file, which `located` returned.
+
+    Its content decides; the name only says whom to ask first.
 
     Raises:
         FileFormatError: when the file cannot be opened.

@@ -80,12 +80,8 @@ class FoundStack:
             InvalidSpecError: when tensors are missing, or do not fit together.
             UnsupportedFeatureError: when no spec can hold what the cell does.
         """
-        if missing := self.missing():
-            raise InvalidSpecError(
-                f"the layout {printable(self.layout.name)} needs {listed(missing)}, which the file has not"
-            )
+        self.check(tensors)
         own = {name: tensors[self.prefix + name] for name in self.names}
-        self._check(own)
         output = self.layout.output_activation
         layers: list[GRULayer] = []
         for number in self._numbers():
@@ -101,7 +97,13 @@ class FoundStack:
             raise UnsupportedFeatureError(reason, [reason])
         return tuple(layers)
 
-    def _check(self, own: Mapping[str, StoredTensor]) -> None:
+    def check(self, tensors: Mapping[str, StoredTensor]) -> None:
+        """Hold dtypes and shapes against the layout; arguments and errors are those of `read`."""
+        if missing := self.missing():
+            raise InvalidSpecError(
+                f"the layout {printable(self.layout.name)} needs {listed(missing)}, which the file has not"
+            )
+        own = {name: tensors[self.prefix + name] for name in self.names}
         below: int | None = None
         dtype = next(own[name].dtype for name in sorted(own))
         for name in sorted(own):

@@ -17,6 +17,7 @@ def to_json(table: FormatTable) -> dict[str, Any]:
             {
                 "format": row.name,
                 "suffixes": list(row.suffixes),
+                "written": row.capabilities.writes,
                 "reset_after": sorted(row.capabilities.reset_modes, reverse=True),
                 "gate_activations": _names(row.capabilities.gate_activations),
                 "candidate_activations": _names(row.capabilities.candidate_activations),
@@ -33,6 +34,9 @@ def render(table: FormatTable) -> str:
     lines: list[str] = []
     for row in table.rows:
         can = row.capabilities
+        if not can.writes:
+            lines += [f"{row.name}  ({' '.join(row.suffixes)})", "  only read, by a layout of its cells", ""]
+            continue
         modes = " and ".join("after" if mode else "before" for mode in sorted(can.reset_modes, reverse=True))
         extras = {name.replace("_", " "): holds for name, holds in _extras(row).items()}
         lines += [

@@ -27,6 +27,7 @@ class Capabilities:
         absent_gates: a cell may lack its update or reset gate.
         mixed_layers: layers of one stack may differ in hidden size and directions.
         dtypes: the dtypes that it stores.
+        writes: grubridge writes it; a format that is only read holds no spec.
     """
 
     reset_modes: frozenset[bool] = frozenset((True, False))
@@ -39,10 +40,13 @@ class Capabilities:
     absent_gates: bool = False
     mixed_layers: bool = True
     dtypes: frozenset[str] = frozenset(DTYPES)
+    writes: bool = True
 
 
 def unsupported(spec: GRUSpec, capabilities: Capabilities, target: str) -> tuple[str, ...]:
     """Return every reason why `target` cannot hold `spec`, each with what to do instead; () if it can."""
+    if not capabilities.writes:
+        return (f"grubridge reads {target} and does not write it; write keras, onnx, pytorch or safetensors",)
     found: dict[str, list[int]] = {}
     for index, layer in enumerate(spec.layers):
         for reason in (

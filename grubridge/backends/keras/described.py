@@ -1,11 +1,9 @@
-"""A cell of a TensorFlow checkpoint or a Keras file, run by TensorFlow's operators as its layout describes it."""
+"""A cell of a TensorFlow checkpoint or a Keras file, run by TensorFlow as its layout describes it."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from importlib.util import find_spec
-from io import BytesIO
 from typing import Any
 
 from grubridge.backends.base import Artifact, installed, precision

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from grubridge.files.tensors import TensorFile
 from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions, Written
+from grubridge.formats.described import fitting
 from grubridge.spec import Capabilities, GRUSpec, Layout
 
 from .activations import HELD
 from .contents import stack_entries
 from .files import is_keras, open_keras
+from .named import described_cells, named_tensors
 from .write import write_keras
 
-__all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "write"]
+__all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "tensors", "write"]
 
 NAME = "keras"
 SUFFIXES = (".keras", ".weights.h5", ".h5", ".hdf5")
 CAPABILITIES = Capabilities(
     gate_activations=HELD, candidate_activations=HELD, clip=False, initial_state=False
 )
-HINTS = frozenset(("activation", "recurrent_activation", "reset_after"))
+HINTS = frozenset(("activation", "recurrent_activation", "reset_after", "layout"))
 OPTIONS: frozenset[str] = frozenset()
 
 
@@ -29,15 +32,25 @@ def sniff(path: Path, head: bytes) -> bool:
 
 
 def contents(path: Path, hints: ReadHints) -> Contents:
-    """List the GRUs in a Keras file.
+    """List the GRUs in a Keras file; with a layout, the cells that have its arrays.
 
     Raises:
         FileFormatError: when it is damaged, or a hint says what the file itself says.
+        LayoutError: when there is no such layout.
     """
+    if hints.layout is not None:
+        return described_cells(path, hints.layout)
     file = open_keras(path)
     others = [other.said for other in file.model.others]
     others += (str(layer) for layer in file.bare if not layer.is_gru)
-    return Contents(stack_entries(file, hints), tuple(others), f"keras {file.version}".rstrip())
+    stacks = stack_entries(file, hints)
+    advice = "" if stacks else fitting(tensors(path))
+    return Contents(stacks, tuple(others), f"keras {file.version}".rstrip(), advice)
+
+
+def tensors(path: Path) -> TensorFile:
+    """List the arrays of the file by name. Raises FileFormatError."""
+    return named_tensors(path)
 
 
 def write(

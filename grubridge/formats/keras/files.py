@@ -25,7 +25,16 @@ from .config import RecurrentLayer
 from .model import Model, read_model
 from .weights import CellArrays, legacy_arrays, positional_arrays
 
-__all__ = ["ATTRIBUTE", "CONFIG", "METADATA", "WEIGHTS", "KerasFile", "is_keras", "open_keras"]
+__all__ = [
+    "ATTRIBUTE",
+    "CONFIG",
+    "METADATA",
+    "WEIGHTS",
+    "KerasFile",
+    "is_keras",
+    "open_keras",
+    "weights_entry",
+]
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 """The entries of a `.keras` file."""
@@ -111,7 +120,12 @@ def open_keras(path: Path) -> KerasFile:
         return _keras3(file, "keras3-weights", str(said.get("keras_version")), model)
 
 
-def _open_zip(path: Path) -> KerasFile:
+def weights_entry(path: Path) -> ZipEntry | None:
+    """Return the entry of a `.keras` file that holds its weights; None where the file is HDF5 itself."""
+    return _entries(path)[WEIGHTS] if FileMap(path).bytes(0, len(_ZIP)) == _ZIP else None
+
+
+def _entries(path: Path) -> Mapping[str, ZipEntry]:
     entries = read_zip(path)
     missing = [name for name in (CONFIG, WEIGHTS) if name not in entries]
     if missing:
@@ -119,6 +133,11 @@ def _open_zip(path: Path) -> KerasFile:
             f"{shown(path)}: a .keras file holds {CONFIG} and {WEIGHTS}; missing: {' and '.join(missing)}. "
             "Save the model again with Keras"
         )
+    return entries
+
+
+def _open_zip(path: Path) -> KerasFile:
+    entries = _entries(path)
     model = read_model(_json(path, entries, CONFIG), f"{shown(path)}, {CONFIG}")
     metadata = _json(path, entries, METADATA) if METADATA in entries else {}
     version = metadata.get("keras_version", "3") if isinstance(metadata, dict) else "3"

@@ -1,4 +1,4 @@
-"""A TensorFlow checkpoint, read by TensorFlow in a process of its own: a damaged file cannot take this one down.
+"""A TensorFlow checkpoint, read by TensorFlow in a process of its own, which a damaged file may take down.
 
 Source of the format: tensorflow/core/util/tensor_bundle. A tensor's bytes lie in the shards; the index says
 where. Keys of TensorFlow 1 are the variables' names. TensorFlow 2 stores the path along which an object
@@ -26,7 +26,7 @@ from grubridge.errors import CorruptFileError, FileFormatError, MissingDependenc
 from grubridge.files.child_environment import child_environment
 from grubridge.files.opening import check_openable, shown
 from grubridge.files.tensors import StoredTensor
-from grubridge.files.text import printable
+from grubridge.files.text import listed, printable
 from grubridge.spec import Array, numpy_dtype
 
 from .names import INDEX, shards
@@ -37,8 +37,9 @@ _TIMEOUT = 300.0
 _READ_AT_ONCE = 64 << 20  # bytes of a checkpoint whose tensors all come with the list of them
 _LONGEST_WORDS = 1000
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_OF_OPTIMIZER = re.compile(r"(^|/)optimizer[^/]*/_variables/\d+$")
 _OF_MODEL = re.compile(r"(^|/)_trainable_variables/\d+$")
-"""Where Keras 3's optimizers list the model's own variables; what an optimizer keeps for itself is elsewhere."""
+"""Where Keras 3's optimizers list the model's variables; their own are elsewhere."""
 
 
 class Checkpoint:
@@ -61,11 +62,11 @@ class Checkpoint:
         self.path = path
         self._stored = _stored_bytes(path)
         self._values: dict[str, bytes] = {}
-        listed = self._ask(None)
-        self.keys = dict(zip(_names(listed), (tensor["key"] for tensor in listed), strict=True))
+        named = _named(self._ask(None))
+        self.keys = {name: tensor["key"] for name, tensor in named.items()}
         self.tensors = {
             name: StoredTensor(tuple(tensor["shape"]), tensor["dtype"], partial(self._value, name))
-            for name, tensor in zip(self.keys, listed, strict=True)
+            for name, tensor in named.items()
         }
 
     def fetch(self, names: Sequence[str]) -> None:
@@ -79,8 +80,8 @@ class Checkpoint:
         size = sum(math.prod(tensor.shape) * numpy_dtype(tensor.dtype).itemsize for tensor in tensors)
         if size > self._stored:
             raise CorruptFileError(
-                f"{shown(self.path)}: {', '.join(map(printable, missing[:4]))} should be {size} bytes, but the "
-                f"data files beside it have {self._stored}; the checkpoint is truncated or damaged: copy it again"
+                f"{shown(self.path)}: {listed(missing)} should be {size} bytes, but the data files beside it "
+                f"have {self._stored}; the checkpoint is truncated or damaged: copy it again"
             )
         if missing:
             self._ask([self.keys[name] for name in missing])
@@ -91,7 +92,7 @@ class Checkpoint:
         return np.frombuffer(self._values[self.keys[name]], numpy_dtype(tensor.dtype)).reshape(tensor.shape)
 
     def _ask(self, keys: Sequence[str] | None) -> list[dict[str, Any]]:
-        """Read the tensors with these keys; None lists all tensors, and reads them where they are few bytes."""
+        """Read the tensors with these keys; None lists all tensors, and reads them where they are small."""
         prefix = str(self.path.absolute()).removesuffix(INDEX)
         with TemporaryDirectory(prefix="grubridge-") as name:
             folder = Path(name)
@@ -100,8 +101,8 @@ class Checkpoint:
             answer = self._answer(folder)
             for number, key in enumerate(answer["values"]):
                 self._values[key] = (folder / f"{number}.bin").read_bytes()
-        listed: list[dict[str, Any]] = answer["tensors"]
-        return listed
+        tensors: list[dict[str, Any]] = answer["tensors"]
+        return tensors
 
     def _answer(self, folder: Path) -> dict[str, Any]:
         try:
@@ -125,8 +126,8 @@ class Checkpoint:
         answer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if "unusable" in answer:
             raise MissingDependencyError(
-                f"TensorFlow cannot be imported: {printable(answer['unusable'], _LONGEST_WORDS)}; install it again: "
-                "pip install --force-reinstall 'grubridge[tensorflow]'",
+                f"TensorFlow cannot be imported: {printable(answer['unusable'], _LONGEST_WORDS)}; "
+                "install it again: pip install --force-reinstall 'grubridge[tensorflow]'",
                 "tensorflow",
             )
         if "error" in answer:
@@ -137,7 +138,8 @@ class Checkpoint:
 
     def _refusal(self, problem: str) -> CorruptFileError:
         return CorruptFileError(
-            f"{shown(self.path)}: {problem}; the checkpoint is damaged, or a part of it is missing: copy it again"
+            f"{shown(self.path)}: {problem}; the checkpoint is damaged, or a part of it is missing: "
+            "copy it again"
         )
 
 
@@ -154,20 +156,28 @@ def _stored_bytes(index: Path) -> int:
     if not files:
         shard = f"{printable(index.name.removesuffix(INDEX))}.data-00000-of-00001"
         raise FileFormatError(
-            f"{shown(index)}: {shard}, the tensors of this checkpoint, is not beside it; copy all files of the "
-            "checkpoint"
+            f"{shown(index)}: {shard}, the tensors of this checkpoint, is not beside it; "
+            "copy all files of the checkpoint"
         )
     return sum(check_openable(file) for file in files)
 
 
-def _names(listed: Sequence[dict[str, Any]]) -> list[str]:
-    """Return what each tensor is called; two are never called the same."""
-    stored = {tensor["key"] for tensor in listed}
+def _named(tensors: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the tensors of the model, each by a name of its own: without counters and what optimizers keep.
+
+    An optimizer's slot is called as the variable that it belongs to and one word more.
+    """
+    stored = {tensor["key"] for tensor in tensors}
     short = {key: key.removesuffix(_VALUE) for key in stored}
-    keys = [tensor["key"] if short[tensor["key"]] in stored else short[tensor["key"]] for tensor in listed]
-    names = [
-        tensor["variable"] if _OF_MODEL.search(key) and tensor["variable"] else key
-        for key, tensor in zip(keys, listed, strict=True)
-    ]
-    uses = Counter([*names, *keys])
-    return [name if name == key or uses[name] == 1 else key for key, name in zip(keys, names, strict=True)]
+    keys = {key: key if short[key] in stored else short[key] for key in stored}
+    names = set(keys.values())
+    variables = Counter(tensor["variable"] for tensor in tensors)
+    found: dict[str, dict[str, Any]] = {}
+    for tensor in tensors:
+        name, variable = keys[tensor["key"]], tensor["variable"]
+        above = (name[: match.start()] for match in re.finditer("/", name))
+        if not tensor["shape"] or _OF_OPTIMIZER.search(name) or names.intersection(above):
+            continue
+        counted = _OF_MODEL.search(name) and variables[variable] == 1 and variable not in names
+        found[variable if counted else name] = tensor
+    return found

@@ -1,4 +1,4 @@
-"""Which file a checkpoint's name stands for: its index. Users name the prefix, its folder or any of its files."""
+"""Which file a checkpoint's name stands for: its index. Users name the prefix, the folder or any file."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _latest(state: Path) -> Path:
         match = _LATEST.search(file.read(_LONGEST_STATE))
     if match is None:
         raise CorruptFileError(
-            f"{shown(state)}: it should say model_checkpoint_path: \"...\"; name the checkpoint itself"
+            f'{shown(state)}: it should say model_checkpoint_path: "..."; name the checkpoint itself'
         )
     # protobuf's text format writes bytes that are not ASCII as octal numbers
     name = match[1].decode("unicode_escape").encode("latin-1", "replace").decode("utf-8", "replace")
