@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .console import Output, exit_code, highlighted, say, say_json
-from .options import Candidate, From, Gates, Json, ResetAfter, Source, Stack
+from .options import Candidate, From, Gates, Json, Layout, ResetAfter, Source, Stack
 
 
 def convert(
@@ -46,6 +46,13 @@ def convert(
     activation: Candidate = None,
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
+    layout: Layout = None,
+    to_layout: Annotated[
+        str | None,
+        typer.Option(
+            "--to-layout", metavar="NAME|FILE", help="pytorch and safetensors: the layout of the tensors."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Convert a GRU into another format.
@@ -60,8 +67,8 @@ def convert(
     Output.as_json = json
     if all_stacks and (stack is not None or to_format is None):
         raise typer.BadParameter("--all converts every GRU of SRC and needs --to FORMAT; it takes no --stack")
-    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after)
-    options = grubridge.WriteOptions(opset, with_state, with_gates, time_major)
+    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout)
+    options = grubridge.WriteOptions(opset, with_state, with_gates, time_major, to_layout)
     if to_format is not None and all_stacks:
         made = grubridge.convert_all(
             source,

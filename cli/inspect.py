@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .console import Output, show
-from .options import Candidate, From, Gates, Json, ResetAfter, Source, Stack
+from .options import Candidate, From, Gates, Json, Layout, ResetAfter, Source, Stack
 
 
 def inspect(
@@ -13,6 +13,7 @@ def inspect(
     activation: Candidate = None,
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
+    layout: Layout = None,
     json: Json = False,
 ) -> None:
     """Show the GRUs inside a file.
@@ -22,5 +23,5 @@ def inspect(
     import grubridge
 
     Output.as_json = json
-    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after)
+    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout)
     show(grubridge.inspect(source, stack, from_format=from_format, hints=hints), json=json)

@@ -28,6 +28,12 @@ ResetAfter = Annotated[
     bool | None,
     typer.Option("--reset-after/--reset-before", help="Keras weights without a model and without a bias."),
 ]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        "--layout", metavar="NAME|FILE", help="The tensors of a cell of your own: see grubridge formats."
+    ),
+]
 Inputs = Annotated[
     Path | None,
     typer.Option("--inputs", metavar="FILE", help=".npy of x, or .npz of x, initial_state, lengths."),

@@ -25,6 +25,9 @@ from grubridge.version import __version__
 
 __all__ = ["Conversion", "convert", "convert_all", "read", "write"]
 
+_FOREIGN = {"layout": "--to-layout is for pytorch and safetensors"}
+"""Why a target does not take an option; ONNX alone takes all others."""
+
 _CANONICAL = Layout(GATE_NAMES, "output")
 """How a spec made in memory lies: each gate by itself, [H, I]."""
 
@@ -72,10 +75,11 @@ def read(
         path: the file: Keras, PyTorch, safetensors or ONNX.
         stack: the stack's name; None when the file holds one.
         from_format: the format's name; None lets the content decide.
-        hints: what a Keras weights file does not say itself.
+        hints: what the file does not say itself: a cell's layout, what Keras weights leave out.
 
     Raises:
         FileFormatError: when the file cannot be read.
+        LayoutError: when the layout's description is wrong.
         StackSelectionError: when it holds no GRU, or several and none was chosen.
         InvalidSpecError: when the arrays form no GRU.
     """
@@ -98,7 +102,7 @@ def write(
         path: the new file; its ending names the format unless `to_format` does.
         to_format: the format's name.
         force: replace the file if it exists.
-        options: how ONNX is to be written.
+        options: how the target is to be written.
 
     Raises:
         UnsupportedFeatureError: when the format cannot hold the spec; nothing is written.
@@ -133,8 +137,8 @@ def convert(  # noqa: PLR0913 - the options of one command
         to_format: the target's format.
         dtype: cast the weights to it; None keeps them as stored.
         force: replace the target if it exists.
-        hints: what a Keras weights file does not say itself.
-        options: how ONNX is to be written.
+        hints: what the file does not say itself: a cell's layout, what Keras weights leave out.
+        options: how the target is to be written.
 
     Raises:
         GRUBridgeError: one of its kinds; nothing is written then.
@@ -210,7 +214,8 @@ def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How)
     written, arrays = _write(spec, target, how, Provenance(provenance), entry.layout)
     artifact.warn_of_non_finite(entry, stored, arrays)
     records = written.records if spec is stored else _with_cast(written.records, _changes(stored, spec))
-    notes = (*(spec.source.notes if spec.source else ()), *written.notes)
+    transformed = _transformed(spec, how.options)
+    notes = (*(spec.source.notes if spec.source else ()), *transformed, *written.notes)
     return Conversion(
         artifact.path, target, artifact.format.NAME, how.format.NAME, entry.name, digest, records, notes
     )
@@ -220,10 +225,12 @@ def _write(
     spec: GRUSpec, path: Path, how: _How, provenance: Provenance, source: Layout
 ) -> tuple[Written, WrittenArrays]:
     target, options = how.format, how.options
-    foreign = [f"--{name.replace('_', '-')}" for name in options.given() if name not in target.OPTIONS]
     reasons = (
-        *(f"{name} is for ONNX" for name in foreign),
-        *unsupported(spec, target.CAPABILITIES, target.NAME),
+        *(
+            _FOREIGN.get(name, f"--{name.replace('_', '-')} is for ONNX")
+            for name in _foreign(options, target)
+        ),
+        *_unheld(spec, target, options.layout),
     )
     if reasons:
         raise UnsupportedFeatureError(
@@ -234,7 +241,7 @@ def _write(
     with staged(path, force=how.force) as staging, noted() as arrays:
         with _refused_at(staging, path):
             written = target.write(spec, staging, options, provenance, source)
-        back = target.contents(staging, ReadHints()).stacks
+        back = target.contents(staging, ReadHints(layout=options.layout)).stacks
         if len(back) == 1:
             wrong = differences(written.stored, back[0].read(), arrays)
         else:
@@ -242,6 +249,29 @@ def _write(
         if wrong:
             raise AssertionError(f"{shown(path)}: reading it back gave something else: {', '.join(wrong)}")
     return written, arrays
+
+
+def _foreign(options: WriteOptions, target: FormatAdapter) -> list[str]:
+    return [name for name in options.given() if name not in target.OPTIONS]
+
+
+def _unheld(spec: GRUSpec, target: FormatAdapter, layout: str | None) -> tuple[str, ...]:
+    """Return every reason why `target`, or the layout that its tensors are to have, cannot hold `spec`."""
+    if layout is None or "layout" not in target.OPTIONS:
+        return unsupported(spec, target.CAPABILITIES, target.NAME)
+    from grubridge.layouts import toml, writing
+
+    return writing.reasons_against(spec, toml.load(layout))
+
+
+def _transformed(spec: GRUSpec, options: WriteOptions) -> tuple[str, ...]:
+    """Return what to know of a source that returns a function of its states; a layout has its own note."""
+    output = spec.io.output_activation
+    if output is None or options.layout is not None:
+        return ()
+    return (
+        f"the source returns {output} of its states, the target the states: apply {output} in your own code",
+    )
 
 
 @contextmanager

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from grubridge.spec import Array
+from grubridge.spec import Array, Fused, GRUSpec, TensorRecord
 
 from .text import printable
 
-__all__ = ["StoredTensor", "TensorFile", "stack_name"]
+__all__ = ["StoredTensor", "TensorFile", "TensorPlan", "stack_name"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,21 @@ class TensorFile:
     format: str
     groups: Mapping[tuple[str, ...], Mapping[str, StoredTensor]]
     framework: str
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """What a file of named tensors will hold.
+
+    Args:
+        stored: the spec exactly as it will be stored.
+        tensors: by name, in the order of the framework or layout.
+        records: one per tensor.
+    """
+
+    stored: GRUSpec
+    tensors: Mapping[str, Fused]
+    records: tuple[TensorRecord, ...]
 
 
 def stack_name(keys: tuple[str, ...], prefix: str) -> str:

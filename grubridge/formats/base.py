@@ -46,7 +46,7 @@ class WriteOptions:
         with_state: an `initial_state` input [L*D, B, H].
         with_gates: the gates of every layer as further outputs.
         time_major: x and y are [T, B, *].
-        layout: of the tensors, instead of the framework's own: a shipped layout's name, or a .toml file.
+        layout: of the tensors, instead of nn.GRU's own: a shipped layout's name, or a .toml file.
     """
 
     opset: int | None = None

@@ -1,4 +1,4 @@
-"""safetensors files: the state dicts of nn.GRU and nn.GRUCell, with PyTorch's names and layout.
+"""safetensors files: the state dicts of nn.GRU and nn.GRUCell, and the tensors of any layout.
 
 Eight bytes give the length of a JSON header, which gives dtype, shape and place of every tensor; the tensors
 follow without gaps. Source: https://github.com/huggingface/safetensors, "Format". The header is read here
@@ -22,7 +22,7 @@ from grubridge.files.tensors import StoredTensor, TensorFile
 from grubridge.files.text import printable
 from grubridge.formats.state_dict.contents import grus
 from grubridge.formats.state_dict.layout import CAPABILITIES
-from grubridge.formats.state_dict.plan import plan, usage
+from grubridge.formats.state_dict.plan import lay_out
 from grubridge.spec import GRUSpec, Layout, numpy_dtype
 
 from .base import Contents, Provenance, ReadHints, WriteOptions, Written
@@ -32,7 +32,7 @@ __all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "
 NAME = "safetensors"
 SUFFIXES = (".safetensors",)
 HINTS = frozenset(("layout",))
-OPTIONS: frozenset[str] = frozenset()
+OPTIONS = frozenset(("layout",))
 
 _LENGTH = 8
 _LARGEST_HEADER = 16 << 20  # the format allows 100 MB; 100,000 tensors take 10
@@ -139,10 +139,11 @@ def _check_coverage(file: FileMap, start: int, places: list[tuple[int, int]]) ->
 
 
 def write(
-    spec: GRUSpec, path: Path, _options: WriteOptions, provenance: Provenance, source: Layout
+    spec: GRUSpec, path: Path, options: WriteOptions, provenance: Provenance, source: Layout
 ) -> Written:
-    """Write the state dict of an nn.GRU, its keys without a prefix, and the provenance as metadata."""
-    planned = plan(spec, source)
+    """Write the tensors of an nn.GRU or of a layout, without a prefix, and the provenance as metadata."""
+    load = f"safetensors.torch.load_file({printable(path.name)!r})"
+    planned, notes = lay_out(spec, source, options.layout, load)
     header: dict[str, object] = {_METADATA: {"format": "pt", **provenance.entries}}
     offset = 0
     offsets: list[int] = []
@@ -164,5 +165,4 @@ def write(
         )
     finally:
         os.close(file)
-    load = f"safetensors.torch.load_file({printable(path.name)!r})"
-    return Written(planned.stored, planned.records, usage(planned.stored, load))
+    return Written(planned.stored, planned.records, notes)

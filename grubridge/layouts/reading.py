@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from grubridge.spec import CANDIDATE, GATE_NAMES, Array, Gate, Gates, GRUDirection
+from grubridge.spec import CANDIDATE, GATE_NAMES, UPDATE, Array, Gate, Gates, GRUDirection
 
 from .description import CellLayout, Part, TensorLayout
 from .shapes import check_shapes, sizes
@@ -39,10 +39,17 @@ def read_direction(layout: CellLayout, tensors: Mapping[str, Array]) -> tuple[GR
             blocks.update(_blocks(tensor, tensors[tensor.name], hidden_size))
         elif tensor.name in tensors:
             initial_state = tensors[tensor.name]
-    dtype = blocks["recurrent_weight", CANDIDATE].dtype
+    zero = np.zeros((), blocks["recurrent_weight", CANDIDATE].dtype)
+    takes = layout.update == "takes"
 
     def gates(part: Part, *shape: int) -> Gates[Array]:
-        return Gates(*(blocks.get((part, gate), np.zeros(shape, dtype)) for gate in GATE_NAMES))
+        def block(gate: Gate) -> Array:
+            absent = (
+                -zero if takes and gate == UPDATE else zero
+            )  # for `complement_update` to make it 0.0 again
+            return blocks[part, gate] if (part, gate) in blocks else np.full(shape, absent)
+
+        return Gates(*map(block, GATE_NAMES))
 
     recurrent: Gates[Array] | Gates[Array | None] | None = None
     biased = {
@@ -63,7 +70,7 @@ def read_direction(layout: CellLayout, tensors: Mapping[str, Array]) -> tuple[GR
         layout.candidate_activation,
         layout.absent_gates,
     )
-    kept = direction.complement_update() if layout.update == "takes" else direction
+    kept = direction.complement_update() if takes else direction
     return kept, layout.reset != "before"
 
 

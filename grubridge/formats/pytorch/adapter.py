@@ -18,7 +18,7 @@ from grubridge.files.zips import read_zip
 from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions, Written
 from grubridge.formats.state_dict.contents import grus
 from grubridge.formats.state_dict.layout import CAPABILITIES
-from grubridge.formats.state_dict.plan import plan, usage
+from grubridge.formats.state_dict.plan import lay_out
 from grubridge.spec import GRUSpec, Layout
 
 from .checkpoint import PICKLE, Checkpoint
@@ -30,7 +30,7 @@ __all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "
 NAME = "pytorch"
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 HINTS = frozenset(("layout",))
-OPTIONS: frozenset[str] = frozenset()
+OPTIONS = frozenset(("layout",))
 
 _ZIP = b"PK\3\4"
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
@@ -95,13 +95,14 @@ def _state_dicts(checkpoint: Checkpoint) -> Mapping[tuple[str, ...], Mapping[str
 
 
 def write(
-    spec: GRUSpec, path: Path, _options: WriteOptions, provenance: Provenance, source: Layout
+    spec: GRUSpec, path: Path, options: WriteOptions, provenance: Provenance, source: Layout
 ) -> Written:
-    """Write the state dict of an nn.GRU, as torch.save would, its keys without a prefix.
+    """Write the state dict of an nn.GRU or of a layout, as torch.save would, its keys without a prefix.
 
     torch.load takes it with weights_only and mmap. The provenance is a record that torch does not look at.
     """
-    planned = plan(spec, source)
+    load = f"torch.load({printable(path.name)!r}, weights_only=True)"
+    planned, notes = lay_out(spec, source, options.layout, load)
     file = open_for_writing(path)
     try:
         archive = ZipWriter(file)
@@ -121,5 +122,4 @@ def write(
         archive.finish()
     finally:
         os.close(file)
-    load = f"torch.load({printable(path.name)!r}, weights_only=True)"
-    return Written(planned.stored, planned.records, usage(planned.stored, load))
+    return Written(planned.stored, planned.records, notes)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from grubridge.files.tensors import TensorPlan
+from grubridge.files.text import printable
 from grubridge.spec import (
     Fused,
     GRUDirection,
@@ -20,25 +21,39 @@ from grubridge.spec import (
 
 from .layout import GATE_ORDER, LAYOUT
 
-__all__ = ["Plan", "plan", "usage"]
+__all__ = ["lay_out", "plan", "usage"]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a state dict will hold.
+def lay_out(
+    spec: GRUSpec, source: Layout, layout: str | None, load: str
+) -> tuple[TensorPlan, tuple[str, ...]]:
+    """Return the tensors of `spec` and what the user of the file must know.
 
     Args:
-        stored: the spec exactly as it will be stored.
-        tensors: by key, in nn.GRU's own order.
-        records: one per tensor.
+        spec: what to store; the layout can hold it.
+        source: how the tensors lay in the file that they come from, for the records.
+        layout: a shipped layout's name, or the path of a .toml file; None is nn.GRU's own.
+        load: the expression that loads the file's tensors.
     """
+    if layout is None:
+        planned = plan(spec, source)
+        return planned, usage(planned.stored, load)
+    from grubridge.layouts import toml, writing
 
-    stored: GRUSpec
-    tensors: Mapping[str, Fused]
-    records: tuple[TensorRecord, ...]
+    described = toml.load(layout)
+    notes = [
+        f"its tensors have the names of layout {printable(described.name)}: module.load_state_dict({load})"
+    ]
+    output = described.output_activation
+    if output != spec.io.output_activation:
+        one, other = (
+            f"{f} of the states" if f else "the states" for f in (output, spec.io.output_activation)
+        )
+        notes.append(f"a cell of this layout returns {one}, where the source returned {other}")
+    return writing.plan(spec, described, source), tuple(notes)
 
 
-def plan(spec: GRUSpec, source: Layout) -> Plan:
+def plan(spec: GRUSpec, source: Layout) -> TensorPlan:
     """Lay out `spec` as the state dict of an nn.GRU. `CAPABILITIES` must hold it.
 
     nn.GRU has both biases or none: where any direction has one, all absent biases become zeros.
@@ -61,7 +76,7 @@ def plan(spec: GRUSpec, source: Layout) -> Plan:
             records.append(record(key + suffix, tensor.shape, (made_of,), source, LAYOUT))
             if made_of in filled:
                 records[-1] = replace(records[-1], actions=("zero-filled",))
-    return Plan(spec, tensors, tuple(records))
+    return TensorPlan(spec, tensors, tuple(records))
 
 
 def _parts(direction: GRUDirection) -> list[tuple[str, str, Fused]]:
