@@ -136,7 +136,7 @@ def main() -> None:
     print(f"""
 At t' = 5 the number enters: r = {r[5]:.3f} keeps the old state out of the candidate, and
 z = {z[5]:.3f} lets the candidate replace the state. From 6 to 15 the state stays:
-z is {z[6:].min():.3f} or more, and {np.prod(z[6:]):.0%} of the state at t' is left at t = 15, the product of z.
+z is {z[6:].min():.3f} or more, and {np.prod(z[6:]):.0%} of the state at t' is left at t = 15 (product of z).
 While z is near 1, r says little.""")
 
 

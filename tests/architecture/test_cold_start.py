@@ -10,7 +10,7 @@ import pytest
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 SUFFIXES = {".h5", ".keras", ".onnx", ".pt", ".safetensors"}
 FRAMEWORKS = {"jax", "keras", "onnxruntime", "tensorflow", "tf_keras", "torch"}
-FILES = sorted(path for path in SAMPLES.rglob("*") if path.suffix in SUFFIXES)
+FILES = sorted(path for path in [*SAMPLES.glob("*"), *SAMPLES.glob("wrong/*")] if path.suffix in SUFFIXES)
 MODULES_AFTER = """
 import atexit, json, os, sys
 tell = lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr, flush=True)
