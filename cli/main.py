@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from . import backends, convert, formats, inspect, trace, verify
+from . import backends, convert, explain, formats, inspect, trace, verify
 from .console import COULD_NOT, leave, run_guarded, say, unwind_on_signals
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("convert")(convert.convert)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("trace")(trace.trace)
+app.command("explain")(explain.explain)
 app.command("formats")(formats.formats)
 app.command("backends")(backends.backends)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         UnsafeFileError,
         UnsupportedFeatureError,
     )
+    from grubridge.explanation.explaining import Explanation, explain
     from grubridge.formats.base import ReadHints, WriteOptions
     from grubridge.formats.table import format_table
     from grubridge.inspection import Inspection, inspect, list_stacks
@@ -49,6 +50,7 @@ _HOMES = {
     "Conversion": "conversion",
     "CorruptFileError": "errors",
     "DeviceError": "errors",
+    "Explanation": "explanation.explaining",
     "FileFormatError": "errors",
     "GRUBridgeError": "errors",
     "GRUSpec": "spec",
@@ -72,6 +74,7 @@ _HOMES = {
     "backend_table": "backends.table",
     "convert": "conversion",
     "convert_all": "conversion",
+    "explain": "explanation.explaining",
     "format_table": "formats.table",
     "from_layer": "live.keras",
     "from_model": "live.onnx",
@@ -98,6 +101,7 @@ __all__ = [
     "Conversion",
     "CorruptFileError",
     "DeviceError",
+    "Explanation",
     "FileFormatError",
     "GRUBridgeError",
     "GRUSpec",
@@ -120,6 +124,7 @@ __all__ = [
     "backend_table",
     "convert",
     "convert_all",
+    "explain",
     "format_table",
     "from_layer",
     "from_model",

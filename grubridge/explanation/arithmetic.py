@@ -6,7 +6,7 @@ out here from the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from grubridge.reference import Cell, one_step
@@ -51,7 +51,7 @@ class GateValue:
         input_bias: b; None when there is none.
         recurrent: U h.
         recurrent_bias: c; None when there is none.
-        reset: r, which multiplies U h + c, in a candidate whose reset gate comes after the product; else None.
+        reset: r, which multiplies U h + c, in a candidate with the reset gate after the product; else None.
         argument: the sum of all that.
         clipped: the argument of the activation: the same, unless the layer clips.
         activation: f.
@@ -75,15 +75,28 @@ class UnitStep:
 
     Args:
         unit: which.
-        gates: how each gate comes about; None for a gate that the cell does not have.
+        update: how z comes about; None where the cell has no update gate.
+        reset: how r comes about; None where it has no reset gate.
+        candidate: how n comes about.
         previous: its state before.
         hidden: its state after.
     """
 
     unit: int
-    gates: Gates[GateValue | None]
+    update: GateValue | None
+    reset: GateValue | None
+    candidate: GateValue
     previous: float
     hidden: float
+
+    def gates(self) -> Iterator[tuple[Gate, GateValue]]:
+        """Yield the gates that the cell has, in the order of `GATE_NAMES`."""
+        found: tuple[tuple[Gate, GateValue | None], ...] = (
+            (UPDATE, self.update),
+            (RESET, self.reset),
+            (CANDIDATE, self.candidate),
+        )
+        return ((gate, value) for gate, value in found if value is not None)
 
 
 @dataclass(frozen=True)
@@ -118,11 +131,17 @@ def work_out(cell: Cell, time: int, x: Array, previous: Array, hidden: Array, un
     """
     values, _ = one_step(cell, x, previous)
     sums = arguments(cell, x, previous, values.reset)
-    gates = (UPDATE, RESET, CANDIDATE)
+    absent = cell.direction.absent_gates
+
+    def gate(name: Gate, unit: int) -> GateValue:
+        return _gate(cell, name, x, previous, values, sums, unit)
+
     worked = tuple(
         UnitStep(
             unit,
-            Gates(*(_gate(cell, gate, x, previous, values, sums, unit) for gate in gates)),
+            None if UPDATE in absent else gate(UPDATE, unit),
+            None if RESET in absent else gate(RESET, unit),
+            gate(CANDIDATE, unit),
             float(previous[unit]),
             float(hidden[unit]),
         )
@@ -145,10 +164,8 @@ def arguments(cell: Cell, x: Array, previous: Array, reset: Array) -> Gates[Arra
 
 def _gate(
     cell: Cell, gate: Gate, x: Array, previous: Array, values: Gates[Array], sums: Gates[Array], unit: int
-) -> GateValue | None:
+) -> GateValue:
     direction = cell.direction
-    if gate in direction.absent_gates:
-        return None
     gated = gate == CANDIDATE and RESET not in direction.absent_gates
     before = values.reset if gated and not cell.layer.reset_after else None
     recurrent_bias = None if direction.recurrent_bias is None else direction.recurrent_bias[gate]

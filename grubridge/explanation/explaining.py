@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from grubridge.artifacts import open_artifact
 from grubridge.diagnosis.hypotheses import site
 from grubridge.errors import ProbeError
-from grubridge.files.opening import shown
 from grubridge.formats.base import ReadHints
 from grubridge.layouts.description import CellLayout
-from grubridge.live.running import find_gru
 from grubridge.reference import cell, run
 from grubridge.spec import Activation, Array, Direction, GRUDirection, GRULayer, GRUSpec
 from grubridge.traces import Place, Probe, previous_state
 
 from .arithmetic import MOST_TERMS, Step, work_out
-from .expectation import Expectation, Search, Wanted
+from .expectation import Expectation
 from .inputs import read_inputs
 from .mistakes import Calculation
-from .storage import layout_of
-from .typed import is_typed, typed_weights
+from .search import Search, Wanted
+from .source import find
 
 __all__ = ["Explanation", "explain"]
 
@@ -105,19 +101,19 @@ def explain(  # noqa: PLR0913 - the options of one command
     """Work out a layer of a GRU on one sequence, step by step, with the numbers that it has.
 
     Args:
-        model: the path of a model file; typed weights, as a mapping or the path of a .json file that holds one
-            (Keras's kernel, recurrent_kernel and bias, PyTorch's weight_ih_l0 and so on, or the tensors of
-            `hints.layout`); or a model in memory, as `trace` takes it.
-        inputs: x [T, I] or [B, T, I], of which the first sequence is taken, and [T] where I is 1; a mapping of
-            x and, if wanted, initial_state [L*D, B, H] and lengths [B]; the path of a .csv file with a row a
-            step, of an .npy or an .npz file; or a text of numbers, "1,2,9,8".
+        model: the path of a model file; typed weights, as a mapping or the path of a .json file that holds
+            one (Keras's kernel, recurrent_kernel and bias, PyTorch's weight_ih_l0 and so on, or the tensors
+            of `hints.layout`); or a model in memory, as `trace` takes it.
+        inputs: x [T, I] or [B, T, I], of which the first sequence is taken, and [T] where I is 1; a mapping
+            of x and, if wanted, initial_state [L*D, B, H] and lengths [B]; the path of a .csv file with a row
+            a step, of an .npy or an .npz file; or a text of numbers, "1,2,9,8".
         stack: which GRU of the model; None when there is one.
         layer: from 0.
         direction: "forward" or "backward"; None for forward, where there is one.
         step: the only step that is worked out, from 0; None for all.
         unit: the only unit that is worked out, from 0; None for all of a layer of up to 4, else the first.
-        expect: values that somebody expected in place of the state at `step` or at the last step, as text with
-            the digits that they have.
+        expect: values that somebody expected in place of the state at `step` or at the last step, as text
+            with the digits that they have.
         digits: significant digits of the numbers in a report.
         hints: what a file of weights does not say itself.
 
@@ -128,13 +124,15 @@ def explain(  # noqa: PLR0913 - the options of one command
         ProbeError: when the inputs do not fit, or there is no such layer, direction, step or unit, or an
             expected value is no number.
     """
-    found = _find(model, stack, hints or ReadHints(), layer)
+    found = find(model, stack, layer, hints or ReadHints())
     place, units = _chosen(found.spec, layer, direction, unit)
     if not 1 <= digits <= _MOST_DIGITS:
         raise ProbeError(f"digits must be 1 to {_MOST_DIGITS}; received {digits}")
     probe, note = read_inputs(inputs, found.spec)
     if step is not None and not 0 <= step < probe.steps:
-        raise ProbeError(f"step must be 0 to {probe.steps - 1}, for the sequence is that long; received {step}")
+        raise ProbeError(
+            f"step must be 0 to {probe.steps - 1}, for the sequence is that long; received {step}"
+        )
     with np.errstate(all="ignore"):  # weights may hold NaN, of which the user has been warned
         made = run(found.spec, probe)[place]
     order = list(range(probe.steps))[:: 1 if place[1] == "forward" else -1]
@@ -172,33 +170,6 @@ def explain(  # noqa: PLR0913 - the options of one command
     return replace(story, steps=steps, expectations=expectations)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A GRU: the model's label, its name there, what it computes, how it is stored, what to know of it."""
-
-    model: str
-    stack: str
-    spec: GRUSpec
-    layout: CellLayout | None
-    notes: tuple[str, ...] = ()
-
-
-def _find(model: object, stack: str | None, hints: ReadHints, layer: int) -> _Found:
-    if isinstance(model, (str, Path, Mapping)) and is_typed(model):
-        typed = typed_weights(model, hints)
-        return _Found(typed.label, typed.spec.name, typed.spec, typed.layout, typed.notes)
-    if isinstance(model, (str, Path)):
-        artifact = open_artifact(model, None, hints)
-        entry = artifact.select(stack)
-        spec = artifact.read(entry)
-        layout = layout_of(artifact.format.NAME, spec, layer, entry)
-        notes = spec.source.notes if spec.source else ()
-        return _Found(shown(model), entry.name, spec, layout, notes)
-    gru = find_gru(model, stack)
-    layout = layout_of(gru.backend, gru.spec, layer)
-    return _Found(f"{type(model).__name__} in memory", gru.name, gru.spec, layout)
-
-
 def _chosen(
     spec: GRUSpec, layer: int, direction: Direction | None, unit: int | None
 ) -> tuple[Place, tuple[int, ...]]:
@@ -210,8 +181,5 @@ def _chosen(
     size = spec.layers[layer].hidden_size
     if unit is not None and not 0 <= unit < size:
         raise ProbeError(f"unit must be 0 to {size - 1}; received {unit}")
-    if unit is None:
-        units = tuple(range(size)) if size <= MOST_TERMS else (0,)
-    else:
-        units = (unit,)
-    return (layer, direction or found[0]), units
+    every = tuple(range(size)) if size <= MOST_TERMS else (0,)
+    return (layer, direction or found[0]), every if unit is None else (unit,)

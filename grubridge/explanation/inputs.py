@@ -64,8 +64,8 @@ def _one_sequence(arrays: Mapping[str, Array], spec: GRUSpec, origin: str) -> tu
             x = x[None]
         if x.ndim != 3 or x.shape[2] != spec.input_size:
             raise ProbeError(
-                f"x must have a row for every step and {_columns(spec.input_size)}, for that is the input size "
-                f"of the layer; received {list(x.shape)}"
+                f"x must have a row for every step and {_columns(spec.input_size)}, the layer's input size; "
+                f"received {list(x.shape)}"
             )
         arrays = {**arrays, "x": x}
     probe = probe_from_arrays(arrays, [spec], origin)
@@ -76,7 +76,7 @@ def _one_sequence(arrays: Mapping[str, Array], spec: GRUSpec, origin: str) -> tu
 
 
 def _typed(text: str) -> Array | None:
-    """Return x [T, I] of a text of numbers, commas between and semicolons between steps; None if it is none."""
+    """Return x [T, I] of a text of numbers, "1,2,9,8" or "1,2;9,8"; None if it is no such text."""
     rows = [row.split(",") for row in text.split(";")]
     if len(rows) == 1:
         rows = [[number] for number in rows[0]]

@@ -108,7 +108,10 @@ def known_mistakes(how: Calculation, *, takes: bool) -> tuple[Mistake, ...]:
 def _can_be_made(mistake: Mistake, how: Calculation) -> bool:
     try:
         mistake.made(how)
-    except (ValueError, GRUBridgeError):  # transposed where it is not square, z flipped where nothing allows it
+    except (
+        ValueError,
+        GRUBridgeError,
+    ):  # transposed where it is not square, z flipped where nothing allows it
         return False
     return True
 
@@ -141,8 +144,10 @@ def _of_weights(at: Site) -> Iterator[Mistake]:
 
 def _exchanged(how: Calculation) -> Calculation:
     direction = how.site.direction
-    weights = {"input_weight": direction.recurrent_weight, "recurrent_weight": direction.input_weight}
-    return replace(how, site=replace(how.site, direction=replace(direction, **weights)))
+    turned = replace(
+        direction, input_weight=direction.recurrent_weight, recurrent_weight=direction.input_weight
+    )
+    return replace(how, site=replace(how.site, direction=turned))
 
 
 def _of_formula(*, takes: bool) -> Iterator[Mistake]:

@@ -1,25 +1,27 @@
-"""Weights that a person typed or printed: JSON or a mapping, by the names of a layout, nested as it stores them."""
+"""Weights that a person typed or printed, by the names of a layout and nested as it stores them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from grubridge.errors import GRUBridgeError, InvalidSpecError
+from grubridge.errors import InvalidSpecError, UnsupportedFeatureError
 from grubridge.files.json_data import LARGEST_JSON, parse_json
 from grubridge.files.opening import check_budget, check_openable, shown
-from grubridge.files.text import printable
+from grubridge.files.tensors import StoredTensor
+from grubridge.files.text import listed, printable
 from grubridge.formats.base import ReadHints
 from grubridge.formats.keras.activations import activation
 from grubridge.formats.keras.assumed import meaning
 from grubridge.layouts.description import CellLayout, TensorLayout
-from grubridge.layouts.reading import read_direction
+from grubridge.layouts.finding import FoundStack, find, of_place
 from grubridge.layouts.toml import load
-from grubridge.spec import Array, Direction, GRUDirection, GRULayer, GRUSpec, Source
+from grubridge.spec import Array, GRUDirection, GRULayer, GRUSpec, Source, StackIO
 
 from .storage import keras_layout
 
@@ -27,10 +29,9 @@ __all__ = ["TypedWeights", "is_typed", "typed_weights"]
 
 _SETTINGS = ("activation", "recurrent_activation", "reset_after")
 _EXPECTED = (
-    "expected Keras's kernel, recurrent_kernel and bias, PyTorch's weight_ih_l0, weight_hh_l0, bias_ih_l0 and "
-    "bias_hh_l0, or with --layout the names that it has"
+    "expected Keras's kernel, recurrent_kernel and bias, PyTorch's weight_ih_l0, weight_hh_l0, bias_ih_l0 "
+    "and bias_hh_l0, or with --layout the names that it has"
 )
-_Place = tuple[int, Direction]
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ def typed_weights(source: str | Path | Mapping[str, object], hints: ReadHints) -
     """Read typed weights.
 
     Args:
-        source: a mapping, or the path of a .json file that holds one: name -> numbers, nested as the framework
-            has them; where a dimension is 1 its brackets may be left out. A prefix that all names share does
-            not matter. Beside them may stand activation, recurrent_activation (Keras's names) and reset_after.
+        source: a mapping, or the path of a .json file that holds one: name -> numbers, nested as the
+            framework has them; where H and I are 1 brackets may be left out. A prefix that all names share
+            does not matter. Beside them may stand activation, recurrent_activation (Keras's names) and
+            reset_after.
         hints: the same settings, which these answer, and the layout.
 
     Raises:
@@ -88,23 +90,43 @@ def _document(path: Path) -> Mapping[str, object]:
 
 
 def _read(label: str, document: Mapping[str, object], hints: ReadHints) -> TypedWeights:
-    arrays = {str(name): _numbers(str(name), value) for name, value in document.items() if name not in _SETTINGS}
+    arrays = {
+        str(name): _numbers(str(name), value) for name, value in document.items() if name not in _SETTINGS
+    }
     settings = _settings(document, hints)
     layout = _layout(arrays, settings)
-    places: dict[_Place, dict[str, Array]] = {}
-    prefixes: dict[str, str] = {}
-    for name, array in arrays.items():
-        prefix, tensor, place = _tensor(layout, name)
-        prefixes.setdefault(prefix, name)
-        if len(prefixes) > 1:
-            raise InvalidSpecError(f"{' and '.join(map(printable, prefixes.values()))} are of two GRUs; keep one")
-        places.setdefault(place, {})[tensor.name] = _nested(tensor, array)
-    layers = tuple(_layer(layout, index, places, settings) for index in range(1 + max(at for at, _ in places)))
+    stack = _only(find(layout, arrays), layout, arrays)
+    stored: dict[str, StoredTensor] = {}
+    for number, direction in stack.places:
+        for tensor in of_place(layout, number, direction).tensors:
+            name = stack.prefix + tensor.name
+            if name in arrays:
+                array = _nested(tensor, arrays[name])
+                stored[name] = StoredTensor(array.shape, array.dtype.name, partial(np.asarray, array))
+    layers = tuple(_activated(layer, settings) for layer in stack.read(stored))
     notes: tuple[str, ...] = ()
     if (settings.activation, settings.recurrent_activation) == (None, None):
         own = f"{layout.gate_activation} for the gates and {layout.candidate_activation} for the candidate"
         notes = (f"weights alone do not say activations: assumed {own}",)
-    return TypedWeights(label, GRUSpec(layers, "gru", source=Source(label, "typed", "gru", notes=notes)), layout, notes)
+    wiring = StackIO(time_major=layout.time_major, output_activation=layout.output_activation)
+    source = Source(label, "typed", "gru", notes=notes)
+    return TypedWeights(label, GRUSpec(layers, "gru", wiring, source), layout, notes)
+
+
+def _only(stacks: Sequence[FoundStack], layout: CellLayout, arrays: Mapping[str, Array]) -> FoundStack:
+    """Return the only GRU among the arrays; every one of them must be part of it."""
+    claimed = {name for stack in stacks for name in stack.claimed()}
+    foreign = [name for name in arrays if name not in claimed]
+    if not stacks or foreign:
+        names = ", ".join(tensor.name for tensor in layout.tensors)
+        raise InvalidSpecError(
+            f"{listed(foreign)}: no part of a GRU in the layout {printable(layout.name)}, which has "
+            f"{printable(names, 400)}"
+        )
+    if len(stacks) > 1:
+        prefixes = listed([stack.prefix for stack in stacks])
+        raise InvalidSpecError(f"the weights of {len(stacks)} GRUs, {prefixes}; keep those of one")
+    return stacks[0]
 
 
 def _numbers(name: str, value: object) -> Array:
@@ -114,8 +136,8 @@ def _numbers(name: str, value: object) -> Array:
         array = np.array(None)
     if array.dtype.kind not in "iuf" or not array.size or not np.isfinite(array).all():
         raise InvalidSpecError(
-            f"{printable(name)} must be numbers in nested lists, every row as long as the others; if it is no part "
-            f"of the weights, leave it out: {_EXPECTED}"
+            f"{printable(name)} must be numbers in nested lists, every row as long as the others; if it is "
+            f"no part of the weights, leave it out: {_EXPECTED}"
         )
     return array.astype(np.float64)
 
@@ -130,8 +152,10 @@ def _settings(document: Mapping[str, object], hints: ReadHints) -> ReadHints:
             wanted = "true or false" if kind is bool else "a name such as sigmoid"
             raise InvalidSpecError(f"{name} must be {wanted}; received {printable(repr(said))}")
         if hinted not in (None, said):
-            raise InvalidSpecError(f"{name} is {said} there, and the option says {hinted}; leave one of them out")
-        hints = replace(hints, **{name: said})
+            raise InvalidSpecError(
+                f"{name} is {said} there, and the option says {hinted}; leave one of them out"
+            )
+        hints = replace(hints, **{name: said})  # type: ignore[arg-type]  # the kind has been looked at
     return hints
 
 
@@ -144,12 +168,12 @@ def _layout(arrays: Mapping[str, Array], settings: ReadHints) -> CellLayout:
         reset_after = settings.reset_after if shown_by_bias is None else shown_by_bias
         if reset_after is None:
             raise InvalidSpecError(
-                "there is no bias to show whether the reset gate comes after the recurrent product or before it; "
+                "no bias shows whether the reset gate comes after the recurrent product or before it: "
                 "say --reset-after (Keras since 2.3) or --reset-before"
             )
         if settings.reset_after not in (None, reset_after):
             raise InvalidSpecError(
-                f"a bias with {'two rows' if reset_after else 'one row'} is that of reset_after={reset_after}; "
+                f"a bias of {'two rows' if reset_after else 'one row'} is that of reset_after={reset_after}; "
                 f"received reset_after={settings.reset_after}: leave it out"
             )
         return keras_layout(reset_after=reset_after)
@@ -157,29 +181,13 @@ def _layout(arrays: Mapping[str, Array], settings: ReadHints) -> CellLayout:
         raise InvalidSpecError("reset_after is for Keras's weights without a bias; leave it out")
     if settings.layout is not None:
         return load(settings.layout)
-    if any(name.startswith("weight_ih") for name in last):
+    if "weight_ih" in last:  # nn.GRUCell
+        layout, ending = load("pytorch"), "_l{layer}{direction}"
+        tensors = tuple(replace(tensor, name=tensor.name.removesuffix(ending)) for tensor in layout.tensors)
+        return replace(layout, tensors=tensors)
+    if any(name.startswith("weight_ih_l") for name in last):
         return load("pytorch")
     raise InvalidSpecError(f"{_EXPECTED}; received {', '.join(map(printable, arrays)) or 'nothing'}")
-
-
-def _tensor(layout: CellLayout, name: str) -> tuple[str, TensorLayout, _Place]:
-    """Return a name's prefix, the tensor of the layout that it names, and of which layer and direction."""
-    for tensor in layout.tensors:
-        ways = sorted(layout.directions.items(), key=lambda way: -len(way[1]))
-        alternatives = "|".join(re.escape(text) for _, text in ways)
-        pattern = re.escape(tensor.name)
-        pattern = pattern.replace(re.escape("{layer}"), "(?P<layer>[0-9]{1,3})")
-        pattern = pattern.replace(re.escape("{direction}"), f"(?P<direction>{alternatives})")
-        match = re.fullmatch(f"(?P<prefix>(?:.*[./])?){pattern}", name, re.DOTALL)
-        if match is not None:
-            parts = match.groupdict()
-            found = next((way for way, text in ways if text == parts.get("direction")), "forward")
-            direction: Direction = "backward" if found == "backward" else "forward"
-            return parts["prefix"], tensor, (int(parts.get("layer") or 0), direction)
-    names = ", ".join(tensor.name for tensor in layout.tensors)
-    raise InvalidSpecError(
-        f"{printable(name)} is no part of a GRU in the layout {printable(layout.name)}, which has {printable(names)}"
-    )
 
 
 def _nested(tensor: TensorLayout, array: Array) -> Array:
@@ -191,26 +199,16 @@ def _nested(tensor: TensorLayout, array: Array) -> Array:
     return array
 
 
-def _layer(
-    layout: CellLayout, index: int, places: Mapping[_Place, Mapping[str, Array]], settings: ReadHints
-) -> GRULayer:
-    made: dict[str, GRUDirection] = {}
-    reset_after = True
-    for (layer, name), tensors in places.items():
-        if layer == index:
-            direction, reset_after = read_direction(layout, tensors)
-            made[name] = _activated(direction, settings)
-    if not made:
-        raise InvalidSpecError(f"layer {index} is missing, although there are later ones")
-    return GRULayer(made.get("forward"), made.get("backward"), reset_after)
-
-
-def _activated(direction: GRUDirection, settings: ReadHints) -> GRUDirection:
-    """Return the direction with the activations that were named."""
+def _activated(layer: GRULayer, settings: ReadHints) -> GRULayer:
+    """Return the layer with the activations that were named."""
     names, major = meaning(settings, None)
     given = {"gate_activation": names.recurrent_activation, "candidate_activation": names.activation}
     try:
         said = {key: activation(name, major, key) for key, name in given.items() if name is not None}
-    except GRUBridgeError as error:
+    except UnsupportedFeatureError as error:
         raise InvalidSpecError(str(error)) from error
-    return replace(direction, **said)  # type: ignore[arg-type]  # mypy takes the values for any field's
+    made: dict[str, GRUDirection] = {
+        name: replace(direction, **said)  # type: ignore[arg-type]  # mypy takes the values for any field's
+        for name, direction in layer.directions()
+    }
+    return replace(layer, forward=made.get("forward"), backward=made.get("backward"))

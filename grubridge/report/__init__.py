@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 __all__ = ["render", "to_json"]
+
+Form = Literal["text", "markdown", "latex"]
 
 _MODULES = {
     "BackendTable": "backends",
     "CheckReport": "check",
     "Conversion": "conversion",
+    "Explanation": "explanation",
     "FormatTable": "formats",
     "Inspection": "inspection",
     "TracedModel": "trace",
 }
 
 
-def render(result: object) -> str:
-    """Return the text of a result, ending in a newline.
+def render(result: object, form: Form = "text") -> str:
+    """Return a result in words, ending in a newline.
 
     Args:
-        result: a CheckReport, Conversion, Inspection, TracedModel, FormatTable or BackendTable.
+        result: a CheckReport, Conversion, Explanation, Inspection, TracedModel, FormatTable or BackendTable.
+        form: "text"; of an Explanation also "markdown" and "latex".
+
+    Raises:
+        ValueError: when the result has no such form.
     """
-    text: str = import_module(f"{__name__}.{_MODULES[type(result).__name__]}").render(result)
+    module = import_module(f"{__name__}.{_MODULES[type(result).__name__]}")
+    forms = {"text": "render", "markdown": "markdown", "latex": "latex"}
+    if not hasattr(module, forms.get(form, "")):
+        raise ValueError(f"a {type(result).__name__} has no form {form!r}")
+    text: str = getattr(module, forms[form])(result)
     return text
 
 
@@ -31,7 +42,7 @@ def to_json(result: object) -> dict[str, Any]:
     """Return a result as JSON values, with its `schema_version`.
 
     Args:
-        result: a CheckReport, Conversion, Inspection, TracedModel, FormatTable or BackendTable.
+        result: a CheckReport, Conversion, Explanation, Inspection, TracedModel, FormatTable or BackendTable.
     """
     values: dict[str, Any] = import_module(f"{__name__}.{_MODULES[type(result).__name__]}").to_json(result)
     return {"schema_version": 1, **values}

@@ -1,4 +1,4 @@
-"""The arithmetic of a step as equations: each a name and the sides that are equal, in one notation or another."""
+"""The arithmetic of a step as equations, in one notation or another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from grubridge.explanation.arithmetic import GateValue, Products, Step, UnitStep
 from grubridge.explanation.explaining import Explanation
-from grubridge.spec import CANDIDATE, GATE_NAMES, UPDATE
+from grubridge.spec import GATE_NAMES
 
 from .notation import Notation
 
@@ -33,7 +33,7 @@ def equations(story: Explanation, step: Step, write: Notation) -> Iterator[Equat
     """Yield the equations of a step: gate by gate, each of all units, then the new states."""
     for gate in GATE_NAMES:
         for worked in step.units:
-            value = worked.gates[gate]
+            value = dict(worked.gates()).get(gate)
             if value is not None:
                 yield Equation(write.symbol(SYMBOLS[gate], worked.unit), tuple(_sides(value, write)))
     for worked in step.units:
@@ -68,12 +68,11 @@ def _biases(bias: float | None, write: Notation) -> Iterator[str]:
 
 
 def _state(story: Explanation, worked: UnitStep, write: Notation) -> Iterator[str]:
-    update, candidate = worked.gates[UPDATE], worked.gates[CANDIDATE]
-    h, n = write.number(worked.previous), write.number(worked.gates.candidate.value if candidate else 0.0)
-    if update is None:
+    h, n = write.number(worked.previous), write.number(worked.candidate.value)
+    if worked.update is None:
         yield write.symbol("n", worked.unit)
     else:
-        z = write.number(update.value)
+        z = write.number(worked.update.value)
         rest = write.brackets(f"1 - {z}" if not z.startswith("-") else f"1 - ({z})")
         kept, taken = (rest, z) if story.takes else (z, rest)
         yield write.sum([write.product(kept, h), write.product(taken, n)])

@@ -65,8 +65,7 @@ def _argument(story: Explanation, gate: Gate, times: str) -> str:
     recurrent = f"U_{s} h{c}"
     if gate == CANDIDATE and RESET not in direction.absent_gates:
         after = story.layer.reset_after
-        inside = f"({recurrent})" if c else f"({recurrent})"
-        recurrent = f"r{times}{inside}" if after else f"U_{s} (r{times}h){c}"
+        recurrent = f"r{times}({recurrent})" if after else f"U_{s} (r{times}h){c}"
     return f"W_{s} x{b} + {recurrent}"
 
 
@@ -77,11 +76,16 @@ def definitions(story: Explanation) -> list[str]:
         direction.activation(gate) for gate in GATE_NAMES if gate not in direction.absent_gates
     ]
     said = [
-        f"{activation.name}(a) = " + _DEFINITIONS[activation.name].format(alpha=_plain(activation.alpha), beta=_plain(activation.beta))
+        f"{activation.name}(a) = "
+        + _DEFINITIONS[activation.name].format(alpha=_plain(activation.alpha), beta=_plain(activation.beta))
         for activation in dict.fromkeys(used)
     ]
     clip = story.layer.clip
-    return said if clip is None else [*said, f"clip(a) = a, but at least {_plain(-clip)} and at most {_plain(clip)}"]
+    return (
+        said
+        if clip is None
+        else [*said, f"clip(a) = a, but at least {_plain(-clip)} and at most {_plain(clip)}"]
+    )
 
 
 def _plain(value: float | None) -> str:

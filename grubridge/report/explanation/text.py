@@ -50,7 +50,9 @@ def render(story: Explanation) -> str:
 
 def step_title(step: Step, write: Notation) -> str:
     """Return the line above a step: its number, what it takes."""
-    return f"step {step.time}: x = {vector(step.x.tolist(), write)}, h = {vector(step.previous.tolist(), write)}"
+    return (
+        f"step {step.time}: x = {vector(step.x.tolist(), write)}, h = {vector(step.previous.tolist(), write)}"
+    )
 
 
 def vector(values: list[float], write: Notation) -> str:
@@ -74,7 +76,7 @@ def _formulas(story: Explanation, write: Notation) -> Iterator[str]:
 
 
 def _equation(equation: Equation) -> list[str]:
-    """Return the lines of an equation: one if it fits, else one for each side, their signs below each other."""
+    """Return the lines of an equation: one if it fits, else one for each side."""
     start = f"  {equation.name} = "
     whole = start + " = ".join(equation.sides)
     if len(whole) <= _WIDTH:

@@ -10,6 +10,7 @@ from grubridge.explanation.arithmetic import GateValue, Step, UnitStep
 from grubridge.explanation.expectation import Expectation
 from grubridge.explanation.explaining import Explanation
 from grubridge.layouts.toml import to_json as layout_to_json
+from grubridge.spec import GATE_NAMES
 
 from .formulas import formulas
 from .notation import Notation
@@ -63,7 +64,8 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _unit(worked: UnitStep) -> dict[str, Any]:
-    gates = {gate: None if value is None else _gate(value) for gate, value in worked.gates.items()}
+    found = dict(worked.gates())
+    gates = {str(gate): _gate(found[gate]) if gate in found else None for gate in GATE_NAMES}
     return {"unit": worked.unit, **gates, "previous": worked.previous, "hidden": worked.hidden}
 
 

@@ -1,4 +1,4 @@
-"""What an explanation says in sentences: conventions, how a sequence is fed, where expected values come from."""
+"""What an explanation says in sentences: conventions, how a sequence is fed, where values come from."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ def conventions(story: Explanation) -> Iterator[str]:
         )
     else:
         yield (
-            "z keeps the state: z = 1 leaves it as it is (Keras, PyTorch, ONNX; Cho et al. 2014). Others write "
-            "h' = (1 - z)*h + z*n, where z takes the candidate (Chung et al. 2014); their z is 1 minus this one."
+            "z keeps the state: z = 1 leaves it as it is (Keras, PyTorch, ONNX; Cho et al. 2014). Others "
+            "write h' = (1 - z)*h + z*n, where z takes the candidate (Chung et al. 2014); their z is 1 minus "
+            "this one."
         )
     if story.output_activation is not None:
         yield f"The model returns {story.output_activation.name}(h'); the state that goes on is h' itself."
@@ -105,13 +106,13 @@ def _how(tensor: TensorLayout) -> str:
 
 
 def feeding(story: Explanation) -> Iterator[str]:
-    """Yield how the sequence is fed, what the state is at the start, and in what numbers this is worked out."""
+    """Yield how the sequence is fed, what the state is at the start, and how exact the numbers are."""
     steps, backward = story.probe.steps, story.place[1] == "backward"
     order = "from the last step to the first, for this direction runs backward" if backward else "in order"
     what = "the states of the layer below" if story.place[0] else f"from {printable(story.probe.origin)}"
     yield (
-        f"A sequence is fed one step at a time, {order}: each step takes its own x, here {what}, and the state h "
-        f"that the step before it returned ({steps} step{'s' * (steps != 1)})."
+        f"A sequence is fed one step at a time, {order}: each step takes its own x, here {what}, and the "
+        f"state h that the step before it returned ({steps} step{'s' * (steps != 1)})."
     )
     learned = story.direction.initial_state is not None
     how = "zeros" if not story.start.any() else "learned: the model carries it" if learned else "given"
@@ -150,9 +151,10 @@ def expectation(story: Explanation, found: Expectation) -> Iterator[str]:
         yield f"{text} is right: it is {found.matches[0].quantity} after step {story.answer}."
     elif not found.matches:
         yield (
-            f"{text}: no convention or mistake that is known here gives it from these weights and inputs (none of "
-            f"{tried}). The weights are probably not those that produced it, but were printed from another "
-            "initialisation or another moment of the training: run the model with exactly these weights."
+            f"{text}: no convention or mistake that is known here gives it from these weights and inputs "
+            f"(none of {tried}). The weights are probably not those that produced it, but were printed from "
+            "another initialisation or another moment of the training: run the model with exactly these "
+            "weights."
         )
         if found.nearest is not None:
             yield f"The nearest is {_value(found.nearest)}: {_way(found.nearest)}."
@@ -161,14 +163,14 @@ def expectation(story: Explanation, found: Expectation) -> Iterator[str]:
         yield f"{text} is not the right answer. It comes out as {_way(match)} ({_value(match)})."
     else:
         count = len(found.matches)
-        yield f"{text} is not the right answer. {count} ways lead to it, which these numbers do not tell apart:"
+        yield f"{text} is not the right answer. {count} ways lead to it, which it does not tell apart:"
         for match in found.matches[:_MOST_MATCHES]:
             yield f"- {_way(match)} ({_value(match)})"
         if count > _MOST_MATCHES:
             yield f"- and {count - _MOST_MATCHES} more"
     if found.matches and not found.right and found.by_chance >= 0.05:
         yield (
-            f"Of {tried}, about {found.by_chance:.2g} would agree with so few digits by chance: give more digits."
+            f"Of {tried}, about {found.by_chance:.2g} would agree with so few digits by chance: give more."
         )
 
 
