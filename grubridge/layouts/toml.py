@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,16 +20,19 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["from_json", "load", "shipped", "to_json"]
+__all__ = ["SHIPPED", "from_json", "load", "shipped", "to_json", "to_toml"]
 
-_SHIPPED = Path(__file__).parent / "shipped"
+SHIPPED = Path(__file__).parent / "shipped"
+"""Where the .toml files of the shipped layouts are."""
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LARGEST = 64 << 10
 _MOST_LINES = 1000
 
 
 def shipped() -> tuple[str, ...]:
     """Return the names of the layouts that come with grubridge."""
-    return tuple(sorted(path.stem for path in _SHIPPED.glob("*.toml")))
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
 
 
 def load(layout: str | Path) -> CellLayout:
@@ -42,7 +47,7 @@ def load(layout: str | Path) -> CellLayout:
     """
     name = str(layout)
     if name in shipped():
-        path = _SHIPPED / f"{name}.toml"
+        path = SHIPPED / f"{name}.toml"
     elif name.lower().endswith(".toml"):
         path = Path(layout)
     else:
@@ -60,6 +65,25 @@ def load(layout: str | Path) -> CellLayout:
     except (ValueError, RecursionError) as error:  # a ValueError of Python's own for a number of 5,000 digits
         why = "tables nested too deep" if isinstance(error, RecursionError) else printable(error)
         raise LayoutError(f"{shown(path)}: this is not TOML: {why}") from None
+
+
+def to_toml(layout: CellLayout) -> str:
+    """Return the text of a .toml file that `load` reads the layout from; a line for each tensor."""
+    document = to_json(layout)
+    tensors = document.pop("tensors")
+    lines = [f"{key} = {_value(value)}" for key, value in document.items()]
+    keys = [name if _BARE_KEY.fullmatch(name) else _value(name) for name in tensors]
+    named = [f"{key} = {_value(tensor)}" for key, tensor in zip(keys, tensors.values(), strict=True)]
+    return "\n".join([*lines, "", "[tensors]", *named]) + "\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]" if len(value) > 1 else _value(value[0])
+    # true and false, numbers and text are the same in TOML, but for one character that it wants escaped
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _text(path: Path) -> str:

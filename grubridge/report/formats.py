@@ -1,11 +1,15 @@
-"""The table of formats."""
+"""The table of formats and layouts."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from grubridge.files.text import printable
 from grubridge.formats.table import FormatRow, FormatTable
+from grubridge.layouts import document
 from grubridge.spec import DTYPES, Activation
+
+from .wrapping import wrapped
 
 __all__ = ["render", "to_json"]
 
@@ -25,12 +29,14 @@ def to_json(table: FormatTable) -> dict[str, Any]:
                 "dtypes": _dtypes(row),
             }
             for row in table.rows
-        ]
+        ],
+        "layouts": [document.to_json(layout) for layout in table.layouts],
+        "layout_folder": table.layout_folder,
     }
 
 
 def render(table: FormatTable) -> str:
-    """Return the table as text, one block per format."""
+    """Return the table as text, one block per format, and the layouts."""
     lines: list[str] = []
     for row in table.rows:
         can = row.capabilities
@@ -49,7 +55,11 @@ def render(table: FormatTable) -> str:
             f"  dtypes: {', '.join(_dtypes(row))}",
             "",
         ]
-    return "\n".join(lines[:-1]) + "\n"
+    lines.append("layouts of cells, for --layout and --to-layout:")
+    for layout in table.layouts:
+        lines += wrapped(f"{layout.name}: {layout.about}", "  ", "    ")
+    lines.append("  or your own .toml file; these, to copy from, are in")
+    return "\n".join([*lines, f"  {printable(table.layout_folder)}"]) + "\n"
 
 
 def _extras(row: FormatRow) -> dict[str, bool]:
