@@ -17,6 +17,8 @@ from grubridge.formats.keras.plan import CellPlan, LayerPlan, plan_layers, refus
 from grubridge.formats.keras.weights import cut_into_cells
 from grubridge.spec import Array, GRUSpec, Source, unsupported
 
+from .keras_cells import as_gru_cells, is_own_cell, own_cells, package_of
+
 if TYPE_CHECKING:
     import keras
 
@@ -32,7 +34,7 @@ def from_layer(layer: keras.Layer) -> GRUSpec:
         InvalidSpecError: when `layer` is none of these, or has no weights yet.
         UnsupportedFeatureError: when it has an activation that a spec cannot hold.
     """
-    package = type(layer).__module__.partition(".")[0]
+    package = package_of(layer)
     if package not in ("keras", "tf_keras"):
         raise InvalidSpecError(f"expected {_EXPECTED}; received a {type(layer).__name__} of {package}")
     stages = [one for one in getattr(layer, "layers", [layer]) if type(one).__name__ != "InputLayer"]
@@ -56,7 +58,7 @@ def spec_of(chain: Sequence[tuple[keras.Layer, RecurrentLayer]], name: str, wher
         name: of the stack.
         where: what holds it, for messages.
     """
-    package = type(chain[0][0]).__module__.partition(".")[0]
+    package = package_of(chain[0][0])
     version: str = sys.modules[package].__version__
     weights = [_weights(layer, found) for layer, found in chain]
     layers = [
@@ -64,14 +66,21 @@ def spec_of(chain: Sequence[tuple[keras.Layer, RecurrentLayer]], name: str, wher
         for (_, found), cells in zip(chain, weights, strict=True)
         for made in read_layers(found, cells, int(version.partition(".")[0]), where)
     ]
-    source = Source("", "keras", name, f"keras {version}")
+    own = dict.fromkeys(type(cell).__name__ for layer, _ in chain for cell in own_cells(layer))
+    notes = tuple(f"{one} is read as the GRUCell that it derives from" for one in own)
+    source = Source("", "keras", name, f"keras {version}", notes)
     return GRUSpec(tuple(layers), name, layer_io(chain[-1][1], where), source)
 
 
 def layer_entry(layer: keras.Layer) -> dict[str, Any]:
     """Return a layer's entry in the configuration of a model; a cell's as that of an RNN around it."""
-    config = layer.get_config()
-    entry = {"module": type(layer).__module__, "class_name": type(layer).__name__, "config": config}
+    entry = {
+        "module": type(layer).__module__,
+        "class_name": type(layer).__name__,
+        "config": as_gru_cells(layer.get_config(), layer),
+    }
+    if is_own_cell(layer):
+        entry = {**entry, "module": package_of(layer), "class_name": "GRUCell"}
     if entry["class_name"] in ("GRUCell", "StackedRNNCells"):
         return {"class_name": "RNN", "config": {"name": layer.name, "cell": entry}}
     return entry

@@ -13,12 +13,14 @@ from typing import Any
 
 from grubridge.backends.base import installed, precision
 from grubridge.backends.keras import backend
+from grubridge.backends.keras.half import Half
 from grubridge.backends.keras.native import by_direction, find_layer
 from grubridge.formats.keras.config import RecurrentLayer
 from grubridge.formats.keras.model import Model, read_model
 from grubridge.traces import Probe, Trace
 
 from .keras import layer_entry, spec_of
+from .keras_cells import as_gru_cells, is_own_cell, own_cells, package_of, stepwise
 from .running import LiveGRU, check_device, choose
 
 __all__ = ["find_gru"]
@@ -67,20 +69,21 @@ def _found(model: Any, where: str) -> Model:  # noqa: ANN401 - untyped library
     """Return what the configuration of a model, or of a single layer, says."""
     if hasattr(model, "layers"):
         config = json.loads(json.dumps(model.get_config(), default=str))
-        return read_model({"class_name": type(model).__name__, "config": config}, where)
+        entry = {"class_name": type(model).__name__, "config": as_gru_cells(config, model)}
+        return read_model(entry, where)
     return read_model({"class_name": "Sequential", "config": {"layers": [layer_entry(model)]}}, where)
 
 
 def _run(chain: _Chain, probe: Probe, wanted: str) -> Trace:
     import keras
 
-    package = _package(chain[0][0])
+    package = package_of(chain[0][0])
     engine = keras.config.backend() if package == "keras" else "tensorflow"
     device = _device(chain[0][0])
     check_device(wanted, device)
     with _dice_untouched(), keras.device(device.replace("cuda", "gpu")):
         layers = [
-            by_direction(_layer(layer), cell)
+            _directions(_layer(layer), cell)
             for layer, found in chain
             for cell in (range(len(found.cells)) if found.stacked else [None])
         ]
@@ -94,20 +97,31 @@ def _run(chain: _Chain, probe: Probe, wanted: str) -> Trace:
         native=True,
         places=places,
         notes=notes,
-        kernel=f"copies of {package} layers on {engine}, called eagerly",
+        kernel=f"{_what([layer for layer, _ in chain], package)} on {engine}, called eagerly",
         precision=precision(dtype, device, allow_tf32=True),  # as it is unless the user forbids it
     )
 
 
-def _package(layer: Any) -> str:  # noqa: ANN401 - untyped library
-    return type(layer).__module__.partition(".")[0]
+def _what(layers: Sequence[Any], package: str) -> str:
+    """Return what computes, in a few words."""
+    own = dict.fromkeys(type(cell).__name__ for layer in layers for cell in own_cells(layer))
+    return ", ".join(own) or f"copies of {package} layers"
+
+
+def _directions(layer: Any, cell: int | None) -> list[Half]:  # noqa: ANN401 - untyped library
+    """Return a layer's halves, or itself, with the state of every step; `cell` is which of stacked cells."""
+    found: list[Half] = []
+    for half in [layer.forward_layer, layer.backward_layer] if hasattr(layer, "forward_layer") else [layer]:
+        inner = half.cell if cell is None else half.cell.cells[cell]
+        found += [stepwise(half, inner)] if is_own_cell(inner) else by_direction(half, cell)
+    return found
 
 
 def _layer(layer: Any) -> Any:  # noqa: ANN401 - untyped library
     """Return the layer itself; for a cell, a layer around it."""
     if hasattr(layer, "cell") or hasattr(layer, "forward_layer"):
         return layer
-    return sys.modules[_package(layer)].layers.RNN(layer)
+    return sys.modules[package_of(layer)].layers.RNN(layer)
 
 
 def _device(layer: Any) -> str:  # noqa: ANN401 - untyped library

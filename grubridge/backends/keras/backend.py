@@ -139,7 +139,7 @@ def _run_direction(half: Half, k: int, x: Array, probe: Probe) -> tuple[Directio
     from keras import ops
 
     layer, way = half.layer, half.way
-    start = initial_state(probe, (k, way), layer.cell.units)
+    start = initial_state(probe, (k, way), half.cell.units)
     mask = None if probe.lengths is None else valid_steps(probe.batch, probe.steps, probe.lengths)
     inputs, state = (ops.convert_to_tensor(array, layer.compute_dtype) for array in (x, start))
     returned = layer(
@@ -152,6 +152,6 @@ def _run_direction(half: Half, k: int, x: Array, probe: Probe) -> tuple[Directio
     steps = Steps(array_of(inputs), array_of(state), array_of(hidden), way, probe.lengths, probe.gates)
 
     def replay() -> Gates[Array]:
-        return replayed(layer.cell, inputs, ops.convert_to_tensor(steps.previous, layer.compute_dtype))
+        return replayed(half.cell, inputs, ops.convert_to_tensor(steps.previous, layer.compute_dtype))
 
     return direction_trace(steps, tap_into(half), replay)

@@ -24,7 +24,9 @@ _TOLERANCE = 0.02  # bfloat16 rounds by 0.004; the slopes 0.2 and 1/6 are 0.03 a
 
 def tap_into(half: Half) -> Tap | str:
     """Return a way into the kernel of one direction of a layer, or why there is none."""
-    cell, dtype = half.layer.cell, half.layer.compute_dtype
+    if half.sized is None:
+        return f"the class {type(half.cell).__name__} is not Keras's own, so no wider cell of it can be made"
+    cell, dtype = half.cell, half.layer.compute_dtype
     gate, candidate = _identified(cell.recurrent_activation, dtype), _identified(cell.activation, dtype)
     if gate is None or candidate is None:
         return "its activations are not among those that can be read from a state"
@@ -40,14 +42,15 @@ def tap_into(half: Half) -> Tap | str:
         gate,
         candidate,
     )
-    return Tap(direction, None, lambda wider: _stepper(half, wider))
+    sized = half.sized
+    return Tap(direction, None, lambda wider: _stepper(sized, wider))
 
 
-def _stepper(half: Half, direction: GRUDirection) -> Callable[[Array, Array], Array]:
-    """Return one step of a layer of the same class and configuration, with the arrays of `direction`."""
+def _stepper(sized: Callable[[int, int], Any], direction: GRUDirection) -> Callable[[Array, Array], Array]:
+    """Return one step of a layer that `sized` makes, with the arrays of `direction`."""
     from keras import ops
 
-    layer = half.sized(direction.hidden_size, direction.input_size)
+    layer = sized(direction.hidden_size, direction.input_size)
     biases = [bias for bias in (direction.input_bias, direction.recurrent_bias) if bias is not None]
     fused = [fuse(bias, _ORDER, 0).to_array() for bias in biases]  # type: ignore[arg-type]
     weights = [

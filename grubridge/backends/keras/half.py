@@ -17,12 +17,14 @@ class Half:
 
     Args:
         layer: a GRU or RNN of Keras 2 or 3 that returns every step and its state.
+        cell: its GRUCell.
         sized: makes a layer of the same class and configuration, for that many units and inputs; its weights
-            are still to be set.
+            are still to be set. None where nobody knows how to make one.
     """
 
     layer: Any
-    sized: Callable[[int, int], Any]
+    cell: Any
+    sized: Callable[[int, int], Any] | None = None
 
     @property
     def way(self) -> Direction:

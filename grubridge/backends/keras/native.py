@@ -147,4 +147,4 @@ def _stepwise(layer: Any, cell: int | None) -> Half:  # noqa: ANN401 - untyped l
     inputs, units = weights[0].shape[0], weights[1].shape[0]
     stepwise = sized(units, inputs)
     stepwise.set_weights(weights)
-    return Half(stepwise, sized)
+    return Half(stepwise, stepwise.cell, sized)

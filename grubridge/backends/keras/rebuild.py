@@ -135,7 +135,7 @@ def _gru(config: Config, weights: list[Array], direction: str, major: int) -> Ha
 
     gru = sized(recurrent.shape[0], kernel.shape[0])
     gru.set_weights(weights)
-    return Half(gru, sized)
+    return Half(gru, gru.cell, sized)
 
 
 def _policy(stored: object, kernel: Array) -> str:

@@ -18,6 +18,9 @@ __all__ = ["described_cells", "named_tensors"]
 _CELL = ("kernel", "recurrent_kernel", "bias")
 """What Keras calls a cell's arrays; Keras 3 stores them as "vars/0", "vars/1" and "vars/2"."""
 
+_FIRST_OUTPUT = ":0"
+"""Keras 2 writes what TensorFlow 1 called a variable's value: "kernel:0"."""
+
 
 def named_tensors(path: Path) -> TensorFile:
     """List the float arrays of the file by their paths, those of a GRU's cell by the names that Keras has.
@@ -70,7 +73,7 @@ def _arrays(path: Path) -> Iterator[tuple[str, Hdf5Array]]:
                 arrays.sort(key=lambda array: array.path)
                 yield from ((f"{scope}/{name}", array) for name, array in zip(_CELL, arrays, strict=False))
             else:
-                yield from ((array.path, array) for array in arrays)
+                yield from ((array.path.removesuffix(_FIRST_OUTPUT), array) for array in arrays)
 
 
 def _of_gru(shapes: list[tuple[int, ...]]) -> bool:
