@@ -45,6 +45,7 @@ class Conversion:
         source_sha256: of the source file; None when it is too large to hash in the time of a conversion.
         records: what was done to each tensor of the target.
         notes: assumptions that were made, and what to know before the target is used.
+        target_layout: the layout of the target's tensors, where it is not the framework's own.
     """
 
     source: Path
@@ -55,6 +56,7 @@ class Conversion:
     source_sha256: str | None
     records: tuple[TensorRecord, ...]
     notes: tuple[str, ...]
+    target_layout: str | None = None
 
     @property
     def exact(self) -> bool:
@@ -217,7 +219,15 @@ def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How)
     transformed = _transformed(spec, how.options)
     notes = (*(spec.source.notes if spec.source else ()), *transformed, *written.notes)
     return Conversion(
-        artifact.path, target, artifact.format.NAME, how.format.NAME, entry.name, digest, records, notes
+        artifact.path,
+        target,
+        artifact.format.NAME,
+        how.format.NAME,
+        entry.name,
+        digest,
+        records,
+        notes,
+        how.options.layout,
     )
 
 

@@ -5,6 +5,7 @@ A cell's `step` returns its own update gate, reset gate (None where it has none)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ class HandCell:
     """A cell: its layout, the shape of each tensor, and its equations on torch tensors."""
 
     layout: CellLayout
-    shapes: dict[str, tuple[int, ...]]
+    shapes: Mapping[str, tuple[int, ...]]
     step: Any
 
 

@@ -1,0 +1,122 @@
+"""The files of a check: opened, their GRUs paired, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from grubridge.artifacts import OpenArtifact, open_artifact
+from grubridge.checker.plan import Subject
+from grubridge.checker.result import CheckedArtifact
+from grubridge.errors import StackSelectionError
+from grubridge.files.digest import LARGEST_HASHED, sha256
+from grubridge.files.opening import shown
+from grubridge.files.text import printable
+from grubridge.formats.base import ReadHints, StackEntry
+from grubridge.formats.registry import detect
+
+__all__ = ["open_file", "open_files", "paired", "subjects"]
+
+
+def open_files(paths: Sequence[Path], hints: ReadHints) -> list[OpenArtifact]:
+    """Open every file with those hints that are for it: a layout is for the files that hold its tensors.
+
+    Raises:
+        FileFormatError: when a file cannot be read.
+        UnknownFormatError: when a hint is for none of the files.
+        StackSelectionError: when no file holds the tensors of the layout.
+    """
+    for name in hints.given():
+        if not any(name in detect(path).HINTS for path in paths):
+            open_artifact(paths[0], None, hints)  # says so
+    if hints.layout is not None:
+        described = [path for path in paths if "layout" in detect(path).HINTS]
+        if not any(_by_layout(path, hints).contents.stacks for path in described):
+            _by_layout(described[0], hints).select()  # says what it holds instead
+    return [open_file(path, hints) for path in paths]
+
+
+def open_file(path: Path, hints: ReadHints) -> OpenArtifact:
+    """Open a file with those hints that are for it; without the layout where its tensors are not there."""
+    found = detect(path).HINTS
+    if hints.layout is not None and "layout" in found:
+        artifact = _by_layout(path, hints)
+        if artifact.contents.stacks:
+            return artifact
+    foreign = {name: None for name in hints.given() if name not in found or name == "layout"}
+    return open_artifact(path, None, replace(hints, **foreign))
+
+
+def _by_layout(path: Path, hints: ReadHints) -> OpenArtifact:
+    return open_artifact(path, None, ReadHints(layout=hints.layout))
+
+
+def paired(
+    opened: Sequence[OpenArtifact], stack: str | None, mapping: Mapping[str, str]
+) -> list[list[StackEntry]]:
+    """Return one group per function to check, with an entry of every file in each."""
+    first, others = opened[0], opened[1:]
+    if mapping and (stack is not None or not others):
+        raise StackSelectionError("--map A=B pairs GRUs of two files or more, and takes the place of --stack")
+    if mapping:
+        return [
+            [first.select(one), *(artifact.select(other) for artifact in others)]
+            for one, other in mapping.items()
+        ]
+    if stack is not None:
+        return [[_named_or_only(artifact, stack, opened) for artifact in opened]]
+    names = [[entry.name for entry in artifact.contents.stacks] for artifact in opened]
+    if all(len(found) <= 1 for found in names):
+        return [[artifact.select() for artifact in opened]]
+    if all(found and sorted(found) == sorted(names[0]) for found in names):
+        return [[artifact.select(name) for artifact in opened] for name in names[0]]
+    listed = "; ".join(
+        f"{shown(artifact.path)} holds {', '.join(map(printable, found)) or 'none'}"
+        for artifact, found in zip(opened, names, strict=True)
+    )
+    raise StackSelectionError(
+        f"the GRUs of these files cannot be paired by name: {listed}. "
+        "Say which belong together with --map A=B, or choose one with --stack NAME",
+        [name for found in names for name in found],
+    )
+
+
+def _named_or_only(artifact: OpenArtifact, stack: str, opened: Sequence[OpenArtifact]) -> StackEntry:
+    """The GRU of that name; where another file has one of that name, a file's only GRU may have another."""
+
+    def has(one: OpenArtifact) -> bool:
+        stacks = one.contents.stacks
+        return any(stack in (entry.name, *(m.name for m in entry.members)) for entry in stacks)
+
+    elsewhere = any(has(other) for other in opened if other is not artifact)
+    only = len(artifact.contents.stacks) == 1 and elsewhere and not has(artifact)
+    return artifact.select(None if only else stack)
+
+
+def subjects(
+    opened: Sequence[OpenArtifact], groups: Sequence[Sequence[StackEntry]]
+) -> list[tuple[Subject, ...]]:
+    """Read every stack of every group."""
+    places = [
+        (str(artifact.path), entry.name)
+        for group in groups
+        for artifact, entry in zip(opened, group, strict=True)
+    ]
+    paths = [path for path, _ in dict.fromkeys(places)]
+    digests = [_digest(artifact.path) for artifact in opened]
+    made: list[tuple[Subject, ...]] = []
+    for group in groups:
+        own: list[Subject] = []
+        for artifact, entry, digest in zip(opened, group, digests, strict=True):
+            spec = artifact.read(entry)
+            path = str(artifact.path)
+            label = shown(path) if paths.count(path) == 1 else f"{shown(path)}#{printable(entry.name)}"
+            about = CheckedArtifact(label, path, artifact.format.NAME, entry.name, spec.dtype.name, digest)
+            own.append(Subject(about, spec, entry))
+        made.append(tuple(own))
+    return made
+
+
+def _digest(path: Path) -> str | None:
+    return sha256(path) if path.stat().st_size <= LARGEST_HASHED else None

@@ -1,0 +1,85 @@
+"""What a check found, put together as its report."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+
+import numpy as np
+
+from grubridge.checker.findings import Cause, Tolerance
+from grubridge.checker.outcome import Outcome
+from grubridge.checker.plan import Subject
+from grubridge.checker.result import CheckedProbe, CheckReport
+from grubridge.checker.structure import shapes
+from grubridge.checker.verdict import Verdict, combined
+from grubridge.traces import Probe
+from grubridge.version import __version__
+
+__all__ = ["report", "shape_causes"]
+
+
+def shape_causes(group: Sequence[Subject]) -> list[Cause]:
+    """Return why the GRUs of a group cannot be one function: their numbers of layers, inputs or units."""
+    first = group[0]
+    causes = (shapes(first.spec, other.spec, (first.label, other.label)) for other in group[1:])
+    return [Cause("structure", cause) for cause in causes if cause is not None]
+
+
+def report(
+    groups: Sequence[Sequence[Subject]],
+    outcomes: Sequence[Outcome],
+    probe: Probe | None,
+    *,
+    tolerance: Tolerance | None = None,
+    recorded: Outcome | None = None,
+    mismatch: Verdict | None = None,
+) -> CheckReport:
+    """Return the report of a check.
+
+    Args:
+        groups: what was checked; the GRUs of each group are to be one function.
+        outcomes: of what was run.
+        probe: the inputs; None when nothing was run.
+        tolerance: the user's own.
+        recorded: of a recorded run, which no tolerance decides: it was not run on the probe.
+        mismatch: the verdict where nothing had to be run to know it.
+    """
+    held = [] if recorded is None else [recorded]
+    known = [] if mismatch is None else [mismatch]
+    by_the_bound = combined([*known, *(one.by_the_bound for one in (*held, *outcomes))])
+    by_tolerance = combined(
+        [*known, *(one.by_the_bound for one in held), *(one.by_tolerance for one in outcomes)]
+    )
+    outcomes = [*held, *outcomes]
+    return CheckReport(
+        verdict=by_the_bound if tolerance is None else by_tolerance,
+        by_the_bound=by_the_bound,
+        artifacts=tuple(subject.about for group in groups for subject in group),
+        runs=tuple(run for outcome in outcomes for run in outcome.runs),
+        proofs=tuple(one for outcome in outcomes for one in outcome.proofs),
+        sensitivity=tuple(one for outcome in outcomes for one in outcome.sensitivity),
+        comparisons=tuple(one for outcome in outcomes for one in outcome.comparisons),
+        diagnosis=tuple(dict.fromkeys(cause for outcome in outcomes for cause in outcome.diagnosis)),
+        drift=tuple(one for outcome in outcomes for one in outcome.drift),
+        lyapunov_exponent=max(
+            (one.lyapunov_exponent for one in outcomes if one.lyapunov_exponent is not None), default=None
+        ),
+        tolerance=tolerance,
+        tolerated=tuple(one for outcome in outcomes for one in outcome.tolerated),
+        probe=None if probe is None else _checked(probe, groups[0][0]),
+        environment={
+            "grubridge": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "platform": f"{platform.system()} {platform.machine()}".lower(),
+        },
+        left_out=dict(entry for outcome in outcomes for entry in outcome.left_out),
+    )
+
+
+def _checked(probe: Probe, first: Subject) -> CheckedProbe:
+    learned = any(direction.initial_state is not None for _, _, direction in first.spec.directions())
+    lengths = None if probe.lengths is None else tuple(int(length) for length in probe.lengths)
+    start = "given" if probe.initial_state else "learned" if learned else "zero"
+    return CheckedProbe(probe.origin, probe.batch, probe.steps, lengths, start)  # type: ignore[arg-type]
