@@ -1,4 +1,4 @@
-"""./run bench [startup | large | speed | campaign | detection | diagnosis]: claims, measured; else exit 1.
+"""./run bench [PART ...]: claims, measured; exit 1 where one does not hold. Without a part, all of them.
 
 The long ones keep what they measured in the folder of results, and go on from there when called again.
 """
@@ -18,6 +18,7 @@ from benchmarks import (  # noqa: E402 - found through the line above
     campaign,
     detection,
     diagnosis,
+    ensemble,
     large,
     speed,
     startup,
@@ -42,6 +43,7 @@ def _parts(options: argparse.Namespace) -> dict[str, _Part]:
         "campaign": (campaign.HEADER, lambda: campaign.rows(folder, options.elements, processes)),
         "diagnosis": (diagnosis.HEADER, diagnosis.rows),
         "detection": (detection.HEADER, lambda: detection.rows(folder, options.cases, processes)),
+        "ensemble": (ensemble.HEADER, lambda: ensemble.rows(folder, options.cases, processes)),
     }
 
 

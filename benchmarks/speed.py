@@ -19,6 +19,7 @@ from benchmarks.table import Row
 from grubridge import reference
 from grubridge.checker import compare as judging
 from grubridge.checker.findings import Side
+from grubridge.reference.arithmetic import arithmetic_of
 
 __all__ = ["rows"]
 
@@ -87,8 +88,9 @@ def _analysis(setting: Setting) -> Ratio:
     probe = make_probe(setting, spec, rng)
     _, trace = run_natively(spec, "pytorch", probe)
     sides = Side("model", "pytorch"), Side("model", None)
+    how = arithmetic_of(trace.backend, trace.dtype)
     return _in_turn(
-        lambda: judging.compare(spec, trace, probe, "read", sides), lambda: reference.run(spec, probe)
+        lambda: judging.compare(spec, trace, probe, "read", sides, how), lambda: reference.run(spec, probe)
     )
 
 

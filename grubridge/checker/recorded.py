@@ -9,6 +9,7 @@ errors of a runtime that was not measured, and it is not excused for TF32 or hal
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,9 +29,18 @@ from .free_run import FreeRun, free_run, judge_free
 from .outcome import Outcome
 from .recording import Recording
 from .result import Run
-from .verdict import Verdict
+from .verdict import Verdict, combined
 
 __all__ = ["held"]
+
+_BEGAN_ELSEWHERE = (
+    "every step but the first is right: the run began from a state other than zero; record it as "
+    "initial_state [1, B, H]"
+)
+_TAKES = (
+    "the recorded update gate takes the candidate, h' = (1 - z) * h + z * n; the file's keeps the state, and "
+    "1 - z of the recording agrees with it"
+)
 
 
 def held(subject: str, spec: GRUSpec, recording: Recording) -> Outcome:
@@ -77,27 +87,63 @@ def _run(recording: Recording) -> Run:
 def _step_by_step(
     spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]
 ) -> tuple[list[Comparison], list[Cause]]:
-    probe = recording.probe(spec)
-    run = free_run(recording, spec)
-    places = {
-        (0, name): DirectionTrace(
-            probe.x,
-            initial_state(direction, probe, (0, name)),
-            run.outputs[name],
-            _gates(recording, direction),
-            "recorded",
-        )
-        for name, direction in spec.layers[0].directions()
-    }
-    trace = Trace(RECORDED, "", "", recording.dtype, native=True, places=places)
+    trace, probe = _trace(spec, recording)
     found = list(compare(spec, trace, probe, "read", sides, how))
-    wrong = {
-        (one.layer, one.direction)
-        for one in found
-        if one.verdict is Verdict.DIFFERENT and one.quantity == "hidden"
-    }
-    causes = list(_causes(spec, trace, probe, how, wrong))
-    return found, causes
+    hidden = [one for one in found if one.quantity == "hidden"]
+    wrong = {(one.layer, one.direction) for one in hidden if one.verdict is Verdict.DIFFERENT}
+    if not wrong and _with_complement(spec, recording, how, sides):
+        return found, [Cause("update gate", _TAKES, ("update_gate=takes",))]
+    if wrong and _after_first_step(spec, recording, how, sides):
+        return found, [Cause("initial state", _BEGAN_ELSEWHERE)]
+    return found, list(_causes(spec, trace, probe, how, wrong))
+
+
+def _trace(spec: GRUSpec, recording: Recording) -> tuple[Trace, Probe]:
+    """The run as a trace, and its inputs."""
+    run = free_run(recording, spec)
+    places: dict[Place, DirectionTrace] = {}
+    for _, name, direction in spec.directions():
+        start = initial_state(direction, run.probe, (0, name))
+        gates = _gates(recording, direction)
+        places[0, name] = DirectionTrace(run.probe.x, start, run.outputs[name], gates, "recorded")
+    return Trace(RECORDED, "", "", recording.dtype, native=True, places=places), run.probe
+
+
+def _holds(spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]) -> bool:
+    """Whether another recording is an execution of `spec`."""
+    found = compare(spec, *_trace(spec, recording), "read", sides, how)
+    return combined(one.verdict for one in found) is Verdict.EQUIVALENT
+
+
+def _with_complement(spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]) -> bool:
+    """Whether gates that are not those of the run are, with 1 - z in the place of z."""
+    if "update" not in recording.gates or _holds(spec, recording, how, sides):
+        return False
+    gates: dict[Gate, Array] = {**recording.gates, "update": 1 - recording.gates["update"]}
+    return _holds(spec, replace(recording, gates=gates), how, sides)
+
+
+def _after_first_step(spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]) -> bool:
+    """Whether all but the first step of a layer that reads forward is right, where no state was recorded."""
+    hidden, (direction, *others) = recording.hidden, [one for _, one in spec.layers[0].directions()]
+    elsewhere = recording.initial_state is not None or direction.initial_state is not None
+    if hidden is None or others or spec.layers[0].forward is None or elsewhere:
+        return False
+    batch, steps, _ = hidden.shape
+    lengths = np.full(batch, steps) if recording.lengths is None else recording.lengths
+    rows = lengths > 1
+    if not rows.any():
+        return False
+    gates = {gate: array[rows, 1:] for gate, array in recording.gates.items()}
+    later = replace(
+        recording,
+        x=recording.x[rows, 1:],
+        hidden=hidden[rows, 1:],
+        initial_state=hidden[None, rows, 0],
+        lengths=lengths[rows] - 1,
+        gates=gates,
+    )
+    return _holds(spec, later, how, sides)
 
 
 def _gates(recording: Recording, direction: GRUDirection) -> Gates[Array] | None:

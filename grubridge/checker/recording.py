@@ -130,8 +130,14 @@ class Recording:
             check_numbers("hidden", self.hidden, (batch, steps, top.output_size), kinds="f")
         if self.last is not None:
             check_numbers("last", self.last, (batch, top.output_size), kinds="f")
-        if self.gates and (len(spec.layers), top.output_size) != (1, top.hidden_size):
+        if not self.gates:
+            return
+        if (len(spec.layers), top.output_size) != (1, top.hidden_size):
             raise ProbeError("gates can be compared of one layer that reads in one direction")
+        absent = next(top.directions())[1].absent_gates
+        missing = [gate for gate in GATE_NAMES if gate not in {*self.gates, *absent}]
+        if missing:
+            raise ProbeError(f"gates are compared together; {' and '.join(missing)} was not recorded")
 
 
 def read_recording(path: Path) -> Recording:
