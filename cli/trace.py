@@ -15,6 +15,7 @@ from .options import (
     Gates,
     Inputs,
     Json,
+    Layout,
     ResetAfter,
     Seed,
     Source,
@@ -53,11 +54,12 @@ def trace(
     activation: Candidate = None,
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
+    layout: Layout = None,
     json: Json = False,
 ) -> None:
     """Run a trained GRU and show its gates over time.
 
-    The model runs unchanged in its own framework.
+    The model runs unchanged in its own framework; a cell with --layout is computed as that describes it.
     """
     import grubridge
 
@@ -72,7 +74,7 @@ def trace(
         batch=batch,
         steps=steps,
         lengths=numbers(lengths),
-        hints=grubridge.ReadHints(activation, recurrent_activation, reset_after),
+        hints=grubridge.ReadHints(activation, recurrent_activation, reset_after, layout),
         out=out,
         force=force,
     )

@@ -16,6 +16,7 @@ from .options import (
     Gates,
     Inputs,
     Json,
+    Layout,
     ResetAfter,
     Seed,
     Stack,
@@ -27,7 +28,7 @@ from .options import (
 def verify(
     artifacts: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Two files or more; or one, through every installed runtime."),
+        typer.Argument(metavar="FILE...", help="Two files or more; or one, through every runtime."),
     ],
     stack: Stack = None,
     pairs: Annotated[
@@ -61,11 +62,17 @@ def verify(
     activation: Candidate = None,
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
+    layout: Layout = None,
+    example: Annotated[
+        Path | None,
+        typer.Option("--example", metavar="FILE", help="A recorded run of your own code: .npz of x, hidden."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run files and say whether they are the same GRU.
 
-    Each runs in its own framework, all on the same inputs.
+    Each runs in its own framework, all on the same inputs; a cell of your own runs as its --layout describes
+    it, and --example holds a run of your code against it.
     """
     import grubridge
 
@@ -74,7 +81,7 @@ def verify(
         raise typer.BadParameter("--force is for --fix NEW; a check writes no file")
     if fix is not None and fix.exists() and not force:
         raise typer.BadParameter(f"--fix: {fix} exists; choose another name, or replace it with --force")
-    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after)
+    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout)
     report = grubridge.verify(
         *artifacts,
         stack=stack,
@@ -89,6 +96,7 @@ def verify(
         allow_tf32=allow_tf32,
         tolerance=None if atol is None and rtol is None else grubridge.Tolerance(atol or 0.0, rtol or 0.0),
         hints=hints,
+        example=example,
     )
     if fix is None or report.by_the_bound is grubridge.Verdict.EQUIVALENT:
         show(report, json=json)

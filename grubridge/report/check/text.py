@@ -39,7 +39,7 @@ _PADDING = (
     "past a sequence's end PyTorch and ONNX Runtime give zeros, Keras repeats the last state: not compared"
 )
 _GATES = {
-    "observed": "gates read out of the kernel",
+    "observed": "gates observed in the run",
     "replayed": "gates replayed by its operators",
     "recorded": "gates recorded beside the states",
 }
