@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,11 +16,12 @@ from grubridge.errors import LayoutError
 from grubridge.files.text import printable
 from grubridge.spec import CANDIDATE, GATE_NAMES, RESET, SIGMOID, TANH, UPDATE, Activation, Direction, Gate
 
-__all__ = ["BIASES", "WEIGHTS", "CellLayout", "Part", "ResetMode", "TensorLayout", "UpdateSense"]
+__all__ = ["BIASES", "STATE", "WEIGHTS", "CellLayout", "Part", "ResetMode", "TensorLayout", "UpdateSense"]
 
 Part = Literal["input_weight", "recurrent_weight", "input_bias", "recurrent_bias", "initial_state"]
 WEIGHTS: tuple[Part, ...] = ("input_weight", "recurrent_weight")
 BIASES: tuple[Part, ...] = ("input_bias", "recurrent_bias")
+STATE: tuple[Part, ...] = ("initial_state",)
 
 UpdateSense = Literal["keeps", "takes", "absent"]
 """keeps: h' = z*h + (1-z)*n; takes: h' = (1-z)*h + z*n; absent: h' = n."""
@@ -58,41 +59,43 @@ class TensorLayout:
     optional: bool = False
 
     def __post_init__(self) -> None:
-        self._refuse("name" if not self.name else "", "a tensor needs a name")
-        bare = self.name
-        for placeholder in _PLACEHOLDERS:
-            self._refuse("name" if bare.count(placeholder) > 1 else "", f"{placeholder} stands in it twice")
-            bare = bare.replace(placeholder, "")
-        self._refuse("name" if _BRACES.search(bare) else "", f"only {' and '.join(_PLACEHOLDERS)} are known")
-        twice = [part for part, count in Counter(self.holds).items() if count > 1]
-        self._refuse("holds" if twice else "", f"{', '.join(twice)} is named twice")
-        alike = any(set(self.holds) <= set(kind) for kind in (WEIGHTS, BIASES, ("initial_state",)))
-        wanted = "one or both weights, one or both biases, or initial_state"
-        held = ", ".join(self.holds) or "nothing"
-        self._refuse("holds" if not self.holds or not alike else "", f"expected {wanted}; received {held}")
-        repeated = [gate for gate, count in Counter(self.gates).items() if count > 1]
-        self._refuse("gates" if repeated else "", f"{', '.join(repeated)} is named twice")
-        of_gates = self.holds != ("initial_state",)
-        self._refuse(
-            "gates" if of_gates and not self.gates else "", "expected the gates stacked in it, in order"
-        )
-        self._refuse("gates" if self.gates and not of_gates else "", "an initial state belongs to no gate")
-        several = set(self.holds) == set(BIASES)
-        self._refuse("flat" if self.flat and not several else "", "only two biases in one tensor can be flat")
-        self._refuse("rows" if self.rows == "input" and not self.is_weight else "", "only weights have rows")
-        self._refuse(
-            "optional" if self.optional and self.is_weight else "", "no cell works without its weights"
-        )
+        for key, message in (*self._wrong_name(), *self._wrong_contents()):
+            raise LayoutError(message, ("tensors", self.name, *key))
 
     @property
     def is_weight(self) -> bool:
         """Whether it holds weights."""
         return self.holds[0] in WEIGHTS
 
-    def _refuse(self, key: str, message: str) -> None:
-        """Raise when `key` names what is wrong."""
-        if key:
-            raise LayoutError(message, ("tensors", self.name, *([] if key == "name" else [key])))
+    def _wrong_name(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what is wrong, and under which key of the tensor."""
+        bare = self.name
+        for placeholder in _PLACEHOLDERS:
+            bare = bare.replace(placeholder, "", 1)
+        if not self.name:
+            yield (), "a tensor needs a name"
+        if _BRACES.search(bare):
+            yield (), f"braces in a name stand for {' and '.join(_PLACEHOLDERS)}, each once"
+
+    def _wrong_contents(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        for key, names in (("holds", self.holds), ("gates", self.gates)):
+            for name, count in Counter[str](names).items():
+                if count > 1:
+                    yield (key,), f"{name} is named twice"
+        kind = next((kind for kind in (WEIGHTS, BIASES, STATE) if set(self.holds) <= set(kind)), None)
+        if not self.holds or kind is None:
+            held = ", ".join(self.holds) or "nothing"
+            yield ("holds",), f"expected weights, or biases, or the initial_state alone; received {held}"
+        elif kind == STATE and self.gates:
+            yield ("gates",), "an initial state belongs to no gate"
+        elif kind != STATE and not self.gates:
+            yield (), "gates is missing: those that are stacked in it, in their order"
+        if self.rows == "input" and kind != WEIGHTS:
+            yield ("rows",), "only weights have rows"
+        if self.flat and set(self.holds) != set(BIASES):
+            yield ("flat",), "only both biases in one tensor can be flat"
+        if self.optional and kind == WEIGHTS:
+            yield ("optional",), "no cell works without its weights"
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,9 @@ class CellLayout:
                 )
         if set(self.directions) != {"forward", "backward"}:
             raise LayoutError("expected forward and backward", ("directions",))
+        for way, ending in self.directions.items():
+            if _BRACES.search(ending):
+                raise LayoutError("braces stand for a layer or direction only", ("directions", way))
         if self.directions["forward"] == self.directions["backward"]:
             raise LayoutError("forward and backward must differ", ("directions", "backward"))
 

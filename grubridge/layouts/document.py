@@ -43,6 +43,8 @@ def from_json(document: object) -> CellLayout:
         key, both = "directions", ("forward", "backward")
         names = _table(table[key], (key,), both, both)
         values[key] = {name: _typed(names[name], (key, name), str) for name in both}
+        if not any("{direction}" in name for name in tensors):
+            raise LayoutError("no tensor's name has {direction} in it", (key,))
     return CellLayout(**values)
 
 
