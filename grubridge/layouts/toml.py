@@ -94,10 +94,9 @@ def _text(path: Path) -> str:
         text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise LayoutError(f"{shown(path)}: this is not TOML: it is not UTF-8") from None
-    if text.count("\n") > _MOST_LINES:
-        raise UnsafeFileError(
-            f"{shown(path)}: a layout takes a few lines; this file has {text.count(chr(10))}"
-        )
+    lines = text.count("\n")
+    if lines > _MOST_LINES:
+        raise UnsafeFileError(f"{shown(path)}: a layout takes a few lines; this file has {lines} of them")
     return text
 
 
