@@ -72,7 +72,7 @@ def carry_out(tasks: Sequence[Task], conditions: Conditions, folder: Path) -> li
     calibration = Calibration(conditions.device, folder)
     jobs = [job(run, task.probes.inputs) for run, task in runs]
     jobs += [job(run, task.probes.designed) for run, task in runs]
-    jobs += calibration.jobs((run.backend, run.subject.spec) for run, _ in runs)
+    jobs += calibration.jobs(run for run, _ in runs)
     results = run_jobs(jobs)
     count = len(runs)
     calibration.learn(results[2 * count :])
@@ -113,8 +113,7 @@ def _executed(
     """Yield the runs that were carried out, and say of the others why they were not."""
     for planned, (result, designed) in zip(plan.runs, results, strict=True):
         if isinstance(result, Trace):
-            spec = planned.subject.spec
-            constants = calibration.constants(result.backend, spec, result.dtype, result.device)
+            constants = calibration.constants(planned, result.dtype, result.device)
             if isinstance(designed, GRUBridgeError):
                 outcome.left_out.append((f"the designed steps of {planned.label}", str(designed)))
             yield Executed(planned, result, designed if isinstance(designed, Trace) else None, constants)

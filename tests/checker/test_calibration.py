@@ -15,12 +15,18 @@ from grubridge.backends import pytorch
 from grubridge.backends.launch import Job, run_jobs
 from grubridge.checker.calibration import Calibration, Constants
 from grubridge.checker.calibration import calibration as module
+from grubridge.checker.plan import PlannedRun, Subject
+from grubridge.checker.result import CheckedArtifact
 from grubridge.conversion import read
 from grubridge.errors import BackendError, CannotRunError, GRUBridgeError
 from grubridge.files.machine import machine
+from grubridge.formats.base import StackEntry
+from grubridge.layouts.description import CellLayout
+from grubridge.layouts.document import to_json
+from grubridge.layouts.toml import load
 from grubridge.reference import run as run_reference
 from grubridge.reference.arithmetic import ActivationErrors
-from grubridge.spec import SIGMOID, TANH, Activation, GRUSpec, hard_sigmoid
+from grubridge.spec import GATE_NAMES, SIGMOID, TANH, Activation, GRUSpec, Layout, hard_sigmoid
 from grubridge.traces import Trace
 from tests.zoo import make_spec
 
@@ -46,12 +52,21 @@ def _ran(job: Job, *, tanh_off: float = 0.0, device: str = "cpu") -> Trace:
     )
 
 
+def _planned(backend: str, spec: GRUSpec, layout: CellLayout | None = None) -> PlannedRun:
+    """A run of `spec` by a runtime's own GRU, or as a layout describes it."""
+    address = {} if layout is None else {"layout": to_json(layout)}
+    entry = StackEntry("gru", address, Layout(GATE_NAMES, "output"), lambda: spec)
+    about = CheckedArtifact("file", "file", "pytorch", "gru", spec.dtype.name, None)
+    subject = Subject(about, spec, entry)
+    return PlannedRun(subject, "file", backend, subject.artifact, ())
+
+
 def _calibrated(
     folder: Path, runs: Sequence[tuple[str, GRUSpec]], outcomes: Sequence[GRUBridgeError] = (), **how: float
 ) -> tuple[Calibration, list[Job]]:
     folder.mkdir(exist_ok=True)
     calibration = Calibration("auto", folder)
-    jobs = calibration.jobs(runs)
+    jobs = calibration.jobs([_planned(*run) for run in runs])
     calibration.learn(outcomes or [_ran(job, **how) for job in jobs])  # type: ignore[arg-type]
     for path in folder.iterdir():
         path.unlink()
@@ -59,7 +74,7 @@ def _calibrated(
 
 
 def _constants(calibration: Calibration, backend: str = "pytorch", spec: GRUSpec = PLAIN) -> Constants:
-    return calibration.constants(backend, spec, spec.dtype.name, "cpu")
+    return calibration.constants(_planned(backend, spec), spec.dtype.name, "cpu")
 
 
 def test_first_check_measures_and_the_next_ones_find_it_kept(tmp_path: Path) -> None:
@@ -93,15 +108,19 @@ def test_everything_that_changes_a_kernel_is_measured_anew(
     assert len(_calibrated(tmp_path / "files", [("pytorch", PLAIN)])[1]) == 1
     monkeypatch.setattr(module, "machine", lambda: machine() + "\nanother GPU")
     assert len(_calibrated(tmp_path / "files", [("pytorch", PLAIN)])[1]) == 1
-    assert len(Calibration("cpu", tmp_path / "files").jobs([("pytorch", PLAIN)])) == 1
+    assert len(Calibration("cpu", tmp_path / "files").jobs([_planned("pytorch", PLAIN)])) == 1
 
 
 def test_constants_of_another_device_are_not_used(tmp_path: Path) -> None:
     calibration, _ = _calibrated(tmp_path / "files", [("pytorch", PLAIN)], tanh_off=3.0)
 
-    assert calibration.constants("pytorch", PLAIN, "float32", "cuda:0") == Constants(GENERIC, "generic")
-    assert calibration.constants("pytorch", PLAIN, "float64", "cpu") == Constants(GENERIC, "generic")
-    assert calibration.constants("keras", PLAIN, "float32", "cpu") == Constants(GENERIC, "generic")
+    assert calibration.constants(_planned("pytorch", PLAIN), "float32", "cuda:0") == Constants(
+        GENERIC, "generic"
+    )
+    assert calibration.constants(_planned("pytorch", PLAIN), "float64", "cpu") == Constants(
+        GENERIC, "generic"
+    )
+    assert calibration.constants(_planned("keras", PLAIN), "float32", "cpu") == Constants(GENERIC, "generic")
 
 
 def test_wrong_function_gets_generic_constants_and_is_not_kept(tmp_path: Path) -> None:
@@ -187,7 +206,7 @@ def test_float16_of_onnx_runtime_is_measured_in_float32(tmp_path: Path) -> None:
 
     assert job.probe.x.max() == pytest.approx(256, abs=1)
     assert _constants(calibration, "onnxruntime", spec).origin == "measured here"
-    assert calibration.constants("onnxruntime", spec, "float16", "cuda").errors == ActivationErrors(
+    assert calibration.constants(_planned("onnxruntime", spec), "float16", "cuda").errors == ActivationErrors(
         2.5, 2.5, 2.5
     )
 
@@ -208,7 +227,7 @@ def test_frameworks_are_measured(
     assert imported.__name__ == framework
     runs = [(backend, PLAIN), (backend, PLAIN.astype("float16"))]
     calibration = Calibration("cpu", tmp_path)
-    calibration.learn(run_jobs(calibration.jobs(runs)))
+    calibration.learn(run_jobs(calibration.jobs([_planned(*run) for run in runs])))
     found = _constants(calibration, backend)
 
     assert found.origin == "measured here", found
@@ -222,3 +241,30 @@ def test_frameworks_are_measured(
         assert found.errors.reset > found.errors.update
     else:
         assert np.max([half.errors.update, half.errors.reset, half.errors.candidate]) <= 2.5
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("layout", ["d2l", "concat-xh"])
+def test_a_described_cell_is_measured_as_it_runs(tmp_path: Path, layout: str) -> None:
+    """By the ordinary operators, in either reset mode, not by the kernel of nn.GRU."""
+    before = make_spec("before", reset_after=False)
+    run = _planned("pytorch", before, load(layout))
+    calibration = Calibration("cpu", tmp_path)
+    (job,) = calibration.jobs([run])
+    calibration.learn(run_jobs([job]))
+
+    assert job.artifact.address["layout"]["update"] == load(layout).update
+    found = calibration.constants(run, "float32", "cpu")
+    assert found.origin == "measured here", found
+    for gate, largest in (("update", 3.5), ("reset", 2.5), ("candidate", 2.0)):
+        assert 1.25 <= getattr(found.errors, gate) <= largest, gate
+    own_kernel = calibration.constants(_planned("pytorch", before), "float32", "cpu")
+    assert own_kernel == Constants(GENERIC, "generic")
+
+
+def test_a_described_cell_of_a_format_without_a_writer_gets_generic_constants(tmp_path: Path) -> None:
+    run = _planned("keras", PLAIN, load("d2l"))
+    calibration = Calibration("cpu", tmp_path)
+
+    assert calibration.jobs([run]) == []
+    assert calibration.constants(run, "float32", "cpu") == Constants(GENERIC, "generic")

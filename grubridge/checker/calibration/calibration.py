@@ -16,13 +16,16 @@ from typing import Any, Literal
 from grubridge.backends.base import Artifact
 from grubridge.backends.launch import Job
 from grubridge.backends.registry import available, find
+from grubridge.checker.plan import PlannedRun
 from grubridge.checker.temporary import native_format, written
 from grubridge.errors import GRUBridgeError
 from grubridge.files.cache import keep, kept
 from grubridge.files.machine import machine
 from grubridge.files.opening import shown
+from grubridge.layouts.description import CellLayout, TensorLayout, UpdateSense
+from grubridge.layouts.document import from_json
 from grubridge.reference.arithmetic import ActivationErrors, dtype_inside, generic_errors
-from grubridge.spec import GATE_NAMES, SIGMOID, TANH, Activation, GRUSpec, Layout, unsupported
+from grubridge.spec import GATE_NAMES, SIGMOID, TANH, Activation, Layout, unsupported
 from grubridge.traces import Trace
 
 from .activation_errors import MARGIN, Measured, largest_error, measure
@@ -53,13 +56,24 @@ class Constants:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """One calibration."""
+    """One calibration.
+
+    Args:
+        backend: the runtime.
+        dtype: that it computes in.
+        gate: the gates' function.
+        candidate: the candidate's.
+        reset_after: the reset mode.
+        described: how the update gate blends in a cell that the runtime runs by its description, with its
+            ordinary operators; None for its own GRU.
+    """
 
     backend: str
     dtype: str
     gate: Activation
     candidate: Activation
     reset_after: bool
+    described: UpdateSense | None
 
 
 @dataclass(frozen=True)
@@ -85,19 +99,15 @@ class Calibration:
         self._known: dict[_Wanted, _Known] = {}
         self._asked: list[tuple[_Wanted, Job]] = []
 
-    def jobs(self, runs: Iterable[tuple[str, GRUSpec]]) -> list[Job]:
-        """Return the calibrations that runs need and that are not kept from an earlier check.
-
-        Args:
-            runs: the backend and the spec of each run.
-        """
+    def jobs(self, runs: Iterable[PlannedRun]) -> list[Job]:
+        """Return the calibrations that runs need and that are not kept from an earlier check."""
         # "auto" may turn out to be a GPU, whose kernel is then not the one that was measured
         device = "cpu" if self._device == "auto" else self._device
         wanted = (
             one
-            for backend, spec in runs
-            if available(backend)
-            for one in _wanted(backend, spec, dtype_inside(backend, spec.dtype.name, device))
+            for run in runs
+            if available(run.backend)
+            for one in _wanted(run, dtype_inside(run.backend, run.subject.spec.dtype.name, device))
         )
         jobs: list[Job] = []
         for one in dict.fromkeys(wanted):
@@ -122,18 +132,17 @@ class Calibration:
                 self._known[one] = _Known(outcome.device, Constants(found.errors, "measured here"))
                 keep(self._key(one), {"device": outcome.device, "errors": asdict(found.errors)})
 
-    def constants(self, backend: str, spec: GRUSpec, dtype: str, device: str) -> Constants:
+    def constants(self, run: PlannedRun, dtype: str, device: str) -> Constants:
         """Return the constants of a run, the largest of all layers and directions.
 
         Args:
-            backend: its runtime.
-            spec: what it ran.
+            run: what was planned.
             dtype: that of the run.
             device: the one that it ran on.
         """
-        inside = dtype_inside(backend, dtype, device)
+        inside = dtype_inside(run.backend, dtype, device)
         generic = Constants(generic_errors(inside), "generic")
-        known = [self._known.get(one) for one in _wanted(backend, spec, inside)]
+        known = [self._known.get(one) for one in _wanted(run, inside)]
         found = [one.constants if one and one.device in {"", device} else generic for one in known]
         return _largest(found) if found else Constants(generic.errors, "not needed")
 
@@ -143,23 +152,50 @@ class Calibration:
         return {"calibration": _SCHEMA, **asdict(one), **about}
 
 
-def _wanted(backend: str, spec: GRUSpec, dtype: str) -> Iterator[_Wanted]:
+def _wanted(run: PlannedRun, dtype: str) -> Iterator[_Wanted]:
     """The calibrations for a run in `dtype`; a function that needs no constant is replaced by a usual one."""
+    spec, described = run.subject.spec, _described(run.artifact)
     for index, _, direction in spec.directions():
         gate, candidate = direction.gate_activation, direction.candidate_activation
         if is_approximated(gate) or is_approximated(candidate):
             gate = gate if is_approximated(gate) else SIGMOID
             candidate = candidate if is_approximated(candidate) else TANH
-            yield _Wanted(backend, dtype, gate, candidate, spec.layers[index].reset_after)
+            yield _Wanted(run.backend, dtype, gate, candidate, spec.layers[index].reset_after, described)
+
+
+def _described(artifact: Artifact) -> UpdateSense | None:
+    """How the update gate blends, where the cell is run by its description; a cell without one keeps here."""
+    if "layout" not in artifact.address:
+        return None
+    return "takes" if from_json(artifact.address["layout"]).update == "takes" else "keeps"
 
 
 def _written(one: _Wanted, stem: Path) -> Artifact | None:
     """Write the GRU to a file of the runtime's own format; None when that cannot hold it."""
-    target = native_format(one.backend)
+    target, own = native_format(one.backend), Layout(GATE_NAMES, "output")
     spec = tapped_spec(one.gate, one.candidate, reset_after=one.reset_after, dtype=one.dtype)
+    if one.described is not None:
+        return written(spec, one.backend, stem, own, _layout(one)) if "layout" in target.OPTIONS else None
     if unsupported(spec, target.CAPABILITIES, target.NAME):
         return None
-    return written(spec, one.backend, stem, Layout(GATE_NAMES, "output"))
+    return written(spec, one.backend, stem, own)
+
+
+def _layout(one: _Wanted) -> CellLayout:
+    """A layout for the GRU of a calibration: where its numbers lie does not matter."""
+    return CellLayout(
+        "calibration",
+        "A GRU that shows its activation functions.",
+        one.described or "keeps",
+        "after" if one.reset_after else "before",
+        (
+            TensorLayout("input_weight", ("input_weight",), GATE_NAMES),
+            TensorLayout("recurrent_weight", ("recurrent_weight",), GATE_NAMES),
+            TensorLayout("bias", ("input_bias",), GATE_NAMES),
+        ),
+        one.gate,
+        one.candidate,
+    )
 
 
 def _measured(one: _Wanted, job: Job, outcome: Trace | GRUBridgeError) -> Measured:
