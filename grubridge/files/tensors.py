@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from grubridge.spec import Array, Fused, GRUSpec, TensorRecord
 
-from .text import printable
+from .text import listed, printable
 
-__all__ = ["StoredTensor", "TensorFile", "TensorPlan", "stack_name"]
+__all__ = ["StoredTensor", "TensorFile", "TensorPlan", "left_alone", "stack_name"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,13 @@ class TensorPlan:
     stored: GRUSpec
     tensors: Mapping[str, Fused]
     records: tuple[TensorRecord, ...]
+
+
+def left_alone(names: Iterable[str], claimed: Iterable[str]) -> tuple[str, ...]:
+    """Return a note of the tensors that belong to no GRU; () where all of them do."""
+    own = set(claimed)
+    left = [name for name in names if name not in own]
+    return (f"not part of a GRU and left alone: {listed(left)}",) if left else ()
 
 
 def stack_name(keys: tuple[str, ...], prefix: str) -> str:

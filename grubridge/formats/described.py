@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from grubridge.errors import InvalidSpecError
-from grubridge.files.tensors import StoredTensor, TensorFile, stack_name
+from grubridge.files.tensors import StoredTensor, TensorFile, left_alone, stack_name
 from grubridge.files.text import listed, natural_order, printable
 from grubridge.layouts.description import CellLayout
 from grubridge.layouts.finding import FoundStack, find
@@ -32,14 +32,16 @@ def described(file: TensorFile, name: str) -> Contents:
     found = [(keys, stack) for keys, tensors in file.groups.items() for stack in find(layout, tensors)]
     whole = [(keys, stack) for keys, stack in found if not stack.missing()]
     several = len({keys for keys, _ in whole}) > 1
+    claimed: dict[tuple[str, ...], list[str]] = {}
+    for keys, stack in whole:
+        claimed.setdefault(keys, []).extend(stack.claimed())
+    notes = {keys: left_alone(file.groups[keys], names) for keys, names in claimed.items()}
     entries: dict[str, StackEntry] = {}
     for keys, stack in whole:
         unique = stack_name(keys if several else (), stack.prefix)
         while unique in entries:
             unique += "_1"
-        claimed = {one for other_keys, other in whole if other_keys == keys for one in other.claimed()}
-        left = [one for one in file.groups[keys] if one not in claimed]
-        entries[unique] = _entry(file, keys, stack, unique, left)
+        entries[unique] = _entry(file, keys, stack, unique, notes[keys])
     partial = [stack for _, stack in found if stack.missing()]
     stacks = sorted(entries.values(), key=lambda entry: natural_order(entry.name))
     advice = "" if stacks else " ".join(filter(None, (_absence(layout, partial), fitting(file))))
@@ -104,10 +106,9 @@ def record_layout(layout: CellLayout) -> Layout:
 
 
 def _entry(
-    file: TensorFile, keys: tuple[str, ...], stack: FoundStack, name: str, left: list[str]
+    file: TensorFile, keys: tuple[str, ...], stack: FoundStack, name: str, notes: tuple[str, ...]
 ) -> StackEntry:
     layout, tensors = stack.layout, file.groups[keys]
-    notes = (f"not part of this GRU and left alone: {listed(left)}",) if left else ()
     source = Source(str(file.path), file.format, name, file.framework, notes)
     wiring = StackIO(time_major=layout.time_major, output_activation=layout.output_activation)
     address = {"layout": to_json(layout), "keys": list(keys), "prefix": stack.prefix}

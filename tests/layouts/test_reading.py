@@ -118,7 +118,7 @@ def test_both_biases_in_one_tensor_are_rows_or_flat() -> None:
         assert direction.input_bias is not None
         assert direction.recurrent_bias is not None
         assert (direction.input_bias.update == both[0, HIDDEN : 2 * HIDDEN]).all()
-        assert (direction.recurrent_bias.candidate == both[1, 2 * HIDDEN :]).all()  # type: ignore[operator]
+        assert np.array_equal(direction.recurrent_bias.candidate, both[1, 2 * HIDDEN :])  # type: ignore[arg-type]
 
 
 def test_an_initial_state_is_read() -> None:

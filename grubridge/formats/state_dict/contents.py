@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from grubridge.errors import UnsupportedFeatureError
 from grubridge.files.opening import shown
-from grubridge.files.tensors import TensorFile, stack_name
+from grubridge.files.tensors import TensorFile, left_alone, stack_name
 from grubridge.files.text import natural_order
 from grubridge.formats.base import Contents, StackEntry
 from grubridge.spec import GRUSpec, Source, StackIO
@@ -40,12 +42,13 @@ def grus(file: TensorFile, layout: str | None = None) -> Contents:
     layers = [(keys, layer) for keys, tensors in file.groups.items() for layer in recurrent_layers(tensors)]
     found = [(keys, layer) for keys, layer in layers if layer.kind == "GRU"]
     several = len({keys for keys, _ in found}) > 1
+    notes = {keys: left_alone(file.groups[keys], _claimed(keys, found)) for keys, _ in found}
     entries: dict[str, StackEntry] = {}
     for keys, layer in found:
         name = stack_name(keys if several else (), layer.prefix)
         while name in entries:
             name += "_1"
-        entries[name] = _entry(file, keys, layer, name)
+        entries[name] = _entry(file, keys, layer, name, notes[keys])
     normalised = [stack_name((), layer.prefix) for _, layer in layers if layer.parametrized]
     if normalised and not found:
         raise UnsupportedFeatureError(
@@ -66,6 +69,13 @@ def _advice(file: TensorFile) -> str:
     return fitting(file)
 
 
+def _claimed(keys: tuple[str, ...], found: list[tuple[tuple[str, ...], StoredLayer]]) -> Iterator[str]:
+    """Yield the names of the tensors of every GRU in the state dict at `keys`."""
+    for place, layer in found:
+        if place == keys:
+            yield from (layer.prefix + name for name in layer.tensors)
+
+
 def _other(layer: StoredLayer) -> str:
     name = stack_name((), layer.prefix)
     if layer.parametrized:
@@ -76,7 +86,9 @@ def _other(layer: StoredLayer) -> str:
     return f"{layer.kind} {name!r}" if layer.prefix else layer.kind
 
 
-def _entry(file: TensorFile, keys: tuple[str, ...], layer: StoredLayer, name: str) -> StackEntry:
+def _entry(
+    file: TensorFile, keys: tuple[str, ...], layer: StoredLayer, name: str, left: tuple[str, ...]
+) -> StackEntry:
     input_size, hidden_size = layer.sizes()
     address = {
         "keys": list(keys),
@@ -88,7 +100,7 @@ def _entry(file: TensorFile, keys: tuple[str, ...], layer: StoredLayer, name: st
         "bidirectional": layer.bidirectional,
         "bias": layer.bias,
     }
-    notes = () if layer.cell else (_NOTE,)
+    notes = left if layer.cell else (_NOTE, *left)
     source = Source(str(file.path), file.format, name, file.framework, notes)
 
     def read() -> GRUSpec:
