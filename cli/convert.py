@@ -29,6 +29,9 @@ def convert(
             "--dtype", metavar="DTYPE", help="float16, bfloat16, float32, float64 [default: as stored]"
         ),
     ] = None,
+    saturate: Annotated[
+        bool, typer.Option("--saturate", help="A bias holds each gate that the cell of SRC lacks.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the target if it exists.")] = False,
     check: Annotated[
         bool, typer.Option("--verify", help="Then run both files in their frameworks and compare them.")
@@ -79,6 +82,7 @@ def convert(
             force=force,
             hints=hints,
             options=options,
+            saturate=saturate,
         )
     else:
         one = grubridge.convert(
@@ -91,6 +95,7 @@ def convert(
             force=force,
             hints=hints,
             options=options,
+            saturate=saturate,
         )
         made = (one,)
     reports = [grubridge.verify_conversion(one, hints=hints) for one in made] if check else []

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from grubridge.artifacts import OpenArtifact, open_artifact
 from grubridge.errors import TargetError, UnsupportedFeatureError
@@ -20,7 +18,16 @@ from grubridge.files.written import WrittenArrays, noted
 from grubridge.formats.base import FormatAdapter, Provenance, ReadHints, StackEntry, WriteOptions, Written
 from grubridge.formats.readback import differences
 from grubridge.formats.registry import adapter, for_target
-from grubridge.spec import GATE_NAMES, GRUSpec, Layout, TensorRecord, unsupported
+from grubridge.spec import (
+    GATE_NAMES,
+    GRUSpec,
+    Layout,
+    TensorRecord,
+    saturated,
+    unsupported,
+    with_cast,
+    with_held_gates,
+)
 from grubridge.version import __version__
 
 __all__ = ["Conversion", "convert", "convert_all", "read", "write"]
@@ -128,6 +135,7 @@ def convert(  # noqa: PLR0913 - the options of one command
     force: bool = False,
     hints: ReadHints | None = None,
     options: WriteOptions | None = None,
+    saturate: bool = False,
 ) -> Conversion:
     """Convert one stack of `source` into the new file `target`.
 
@@ -141,6 +149,7 @@ def convert(  # noqa: PLR0913 - the options of one command
         force: replace the target if it exists.
         hints: what the file does not say itself: a cell's layout, what Keras weights leave out.
         options: how the target is to be written.
+        saturate: let a bias hold each gate that the source lacks, for a target that knows full GRUs only.
 
     Raises:
         GRUBridgeError: one of its kinds; nothing is written then.
@@ -152,7 +161,8 @@ def convert(  # noqa: PLR0913 - the options of one command
     if path.exists() and path.samefile(artifact.path):
         raise TargetError(f"{shown(path)}: source and target are the same file; choose another name")
     entry = artifact.select(stack)
-    return _convert(artifact, entry, path, _How(target_format, dtype, force, options or WriteOptions()))
+    how = _How(target_format, dtype, force, options or WriteOptions(), saturate)
+    return _convert(artifact, entry, path, how)
 
 
 def convert_all(  # noqa: PLR0913 - the options of one command
@@ -165,6 +175,7 @@ def convert_all(  # noqa: PLR0913 - the options of one command
     force: bool = False,
     hints: ReadHints | None = None,
     options: WriteOptions | None = None,
+    saturate: bool = False,
 ) -> tuple[Conversion, ...]:
     """Convert every stack of `source`, each into a file of its own in `folder`; all of them or none.
 
@@ -174,7 +185,7 @@ def convert_all(  # noqa: PLR0913 - the options of one command
     if not folder.is_dir():
         raise TargetError(f"{shown(folder)}: --all writes one file per GRU into a folder; create it first")
     target_format = adapter(to_format)
-    how = _How(target_format, dtype, force=False, options=options or WriteOptions())
+    how = _How(target_format, dtype, force=False, options=options or WriteOptions(), saturate=saturate)
     artifact = open_artifact(source, from_format, hints)
     entries = artifact.contents.stacks or (artifact.select(),)
     finals = [folder / (_file_name(entry.name) + target_format.SUFFIXES[0]) for entry in entries]
@@ -199,11 +210,13 @@ class _How:
     dtype: str | None
     force: bool
     options: WriteOptions
+    saturate: bool = False
 
 
 def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How) -> Conversion:
     stored = artifact.load(entry)
     spec = stored if how.dtype is None else stored.astype(how.dtype)
+    whole, held = saturated(spec) if how.saturate else (spec, ())
     digest = sha256(artifact.path) if artifact.path.stat().st_size <= LARGEST_HASHED else None
     provenance = {
         "grubridge.version": __version__,
@@ -213,35 +226,22 @@ def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How)
     }
     if digest:
         provenance["grubridge.source_sha256"] = digest
-    written, arrays = _write(spec, target, how, Provenance(provenance), entry.layout)
+    written, arrays = _write(whole, target, how, Provenance(provenance), entry.layout)
     artifact.warn_of_non_finite(entry, stored, arrays)
-    records = written.records if spec is stored else _with_cast(written.records, _changes(stored, spec))
+    records = written.records if spec is stored else with_cast(written.records, stored, spec)
+    if held:
+        records = with_held_gates(records, spec)
     transformed = _transformed(spec, how.options)
-    notes = (*(spec.source.notes if spec.source else ()), *transformed, *written.notes)
-    return Conversion(
-        artifact.path,
-        target,
-        artifact.format.NAME,
-        how.format.NAME,
-        entry.name,
-        digest,
-        records,
-        notes,
-        how.options.layout,
-    )
+    notes = (*(spec.source.notes if spec.source else ()), *held, *transformed, *written.notes)
+    formats = artifact.format.NAME, how.format.NAME
+    return Conversion(artifact.path, target, *formats, entry.name, digest, records, notes, how.options.layout)
 
 
 def _write(
     spec: GRUSpec, path: Path, how: _How, provenance: Provenance, source: Layout
 ) -> tuple[Written, WrittenArrays]:
     target, options = how.format, how.options
-    reasons = (
-        *(
-            _FOREIGN.get(name, f"--{name.replace('_', '-')} is for ONNX")
-            for name in _foreign(options, target)
-        ),
-        *_unheld(spec, target, options.layout),
-    )
+    reasons = _reasons_against(spec, target, options)
     if reasons:
         raise UnsupportedFeatureError(
             f"{shown(path)}: {target.NAME} cannot hold this GRU:\n"
@@ -252,26 +252,22 @@ def _write(
         with _refused_at(staging, path):
             written = target.write(spec, staging, options, provenance, source)
         back = target.contents(staging, ReadHints(layout=options.layout)).stacks
-        if len(back) == 1:
-            wrong = differences(written.stored, back[0].read(), arrays)
-        else:
-            wrong = ("the number of stacks",)
+        one = len(back) == 1
+        wrong = differences(written.stored, back[0].read(), arrays) if one else ("the number of stacks",)
         if wrong:
             raise AssertionError(f"{shown(path)}: reading it back gave something else: {', '.join(wrong)}")
     return written, arrays
 
 
-def _foreign(options: WriteOptions, target: FormatAdapter) -> list[str]:
-    return [name for name in options.given() if name not in target.OPTIONS]
-
-
-def _unheld(spec: GRUSpec, target: FormatAdapter, layout: str | None) -> tuple[str, ...]:
+def _reasons_against(spec: GRUSpec, target: FormatAdapter, options: WriteOptions) -> tuple[str, ...]:
     """Return every reason why `target`, or the layout that its tensors are to have, cannot hold `spec`."""
-    if layout is None or "layout" not in target.OPTIONS:
-        return unsupported(spec, target.CAPABILITIES, target.NAME)
+    foreign = [name for name in options.given() if name not in target.OPTIONS]
+    told = (_FOREIGN.get(name, f"--{name.replace('_', '-')} is for ONNX") for name in foreign)
+    if options.layout is None or "layout" in foreign:
+        return (*told, *unsupported(spec, target.CAPABILITIES, target.NAME))
     from grubridge.layouts import toml, writing
 
-    return writing.reasons_against(spec, toml.load(layout))
+    return (*told, *writing.reasons_against(spec, toml.load(options.layout)))
 
 
 def _transformed(spec: GRUSpec, options: WriteOptions) -> tuple[str, ...]:
@@ -292,22 +288,6 @@ def _refused_at(staging: Path, final: Path) -> Iterator[None]:
     except UnsupportedFeatureError as error:
         message = str(error).replace(shown(staging), shown(final))
         raise UnsupportedFeatureError(message, error.features) from None
-
-
-def _changes(before: GRUSpec, after: GRUSpec) -> Mapping[str, float]:
-    """Return the largest |new - old| of each canonical part, e.g. {"layer 0 forward input_weight": 3e-5}."""
-    changes: dict[str, float] = {}
-    for (name, old), (_, new) in zip(before.arrays(), after.arrays(), strict=True):
-        part = name.rsplit(".", 1)[0]
-        change = float(np.max(np.abs(new.astype(np.float64) - old.astype(np.float64)), initial=0.0))
-        changes[part] = max(changes.get(part, 0.0), change)
-    return changes
-
-
-def _with_cast(records: tuple[TensorRecord, ...], changes: Mapping[str, float]) -> tuple[TensorRecord, ...]:
-    return tuple(
-        record.also("cast", max(changes.get(part, 0.0) for part in record.made_of)) for record in records
-    )
 
 
 def _file_name(stack: str) -> str:

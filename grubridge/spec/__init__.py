@@ -7,7 +7,7 @@ from .dtypes import DTYPES, numpy_dtype
 from .fused import Array, Fused
 from .gates import CANDIDATE, GATE_NAMES, RESET, UPDATE, Gate, Gates, fuse, split
 from .gru import Direction, GRUDirection, GRULayer, GRUSpec
-from .ledger import Action, Layout, TensorRecord, record
+from .ledger import Action, Layout, TensorRecord, record, with_cast, with_held_gates
 from .saturation import saturated
 from .wiring import MergeMode, Source, StackIO
 
@@ -48,4 +48,6 @@ __all__ = [
     "split_biases",
     "sum_biases",
     "unsupported",
+    "with_cast",
+    "with_held_gates",
 ]

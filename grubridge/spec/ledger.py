@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from .gates import Gate
+from .gru import GRUSpec
 
-__all__ = ["Action", "Layout", "TensorRecord", "record"]
+__all__ = ["Action", "Layout", "TensorRecord", "record", "with_cast", "with_held_gates"]
 
-Action = Literal["copied", "permuted", "transposed", "negated", "zero-filled", "summed", "cast"]
+Action = Literal["copied", "permuted", "transposed", "negated", "zero-filled", "summed", "cast", "saturated"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +72,26 @@ def record(
     if source.takes != target.takes and not made_of[0].endswith("initial_state"):
         actions.append("negated")
     return TensorRecord(tensor, shape, made_of, tuple(actions) or ("copied",))
+
+
+def with_cast(records: tuple[TensorRecord, ...], before: GRUSpec, after: GRUSpec) -> tuple[TensorRecord, ...]:
+    """Return the records of tensors made of `after`, which is `before` in another dtype."""
+    changes: dict[str, float] = {}
+    for (name, old), (_, new) in zip(before.arrays(), after.arrays(), strict=True):
+        part = name.rsplit(".", 1)[0]
+        change = float(np.max(np.abs(new.astype(np.float64) - old.astype(np.float64)), initial=0.0))
+        changes[part] = max(changes.get(part, 0.0), change)
+    return tuple(
+        record.also("cast", max(changes.get(part, 0.0) for part in record.made_of)) for record in records
+    )
+
+
+def with_held_gates(records: tuple[TensorRecord, ...], spec: GRUSpec) -> tuple[TensorRecord, ...]:
+    """Return the records of tensors in which a bias holds the gates that `spec` lacks."""
+    lacking = [f"layer {index} {name} " for index, name, one in spec.directions() if one.absent_gates]
+    return tuple(
+        record.also("saturated")
+        if any(part.startswith(place) for part in record.made_of for place in lacking)
+        else record
+        for record in records
+    )

@@ -25,9 +25,9 @@ def saturated(spec: GRUSpec) -> tuple[GRUSpec, tuple[str, ...]]:
     """Give `spec` the gates that it lacks: weights of zero, and a bias of -100 (update) or 100 (reset).
 
     Returns:
-        The spec, and for every kind of held gate a note that says what it costs. sigmoid(-100) is 0 in float32
-        and below (a test measures it in PyTorch, Keras and ONNX Runtime), and 3.7e-44 in float64; sigmoid(100)
-        is 1 in all of them.
+        The spec, and for every kind of held gate a note that says what it costs. sigmoid(-100) is 0 in
+        float32 and below (a test measures it in PyTorch, Keras and ONNX Runtime), and 3.7e-44 in float64;
+        sigmoid(100) is 1 in all of them.
 
     Raises:
         UnsupportedFeatureError: when it lacks no gate, or a gate's activation, or the clip of its argument,
@@ -38,7 +38,15 @@ def saturated(spec: GRUSpec) -> tuple[GRUSpec, tuple[str, ...]]:
     layers: list[GRULayer] = []
     for layer in spec.layers:
         made = {name: _held(direction) for name, direction in layer.directions()}
-        layers.append(replace(layer, forward=made.get("forward"), backward=made.get("backward")))
+        ungated = all(RESET in direction.absent_gates for _, direction in layer.directions())
+        layers.append(
+            replace(
+                layer,
+                forward=made.get("forward"),
+                backward=made.get("backward"),
+                reset_after=layer.reset_after or ungated,  # the same at r = 1, and what most formats hold
+            )
+        )
         for _, direction in layer.directions():
             for gate in sorted(direction.absent_gates):
                 reason = _refusal(direction, gate, layer.clip)
