@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.simulated import Runtimes
 
 ROOT = Path(__file__).resolve().parent.parent
-FRAMEWORKS = ("torch", "keras", "tf_keras", "onnxruntime")
+FRAMEWORKS = ("torch", "tensorflow", "keras", "tf_keras", "onnxruntime")
 
 # Read when a framework is first imported, so they are set before any test runs.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -67,6 +67,7 @@ def _framework(name: str) -> Callable[[], ModuleType]:
 
 
 torch = _framework("torch")
+tensorflow = _framework("tensorflow")
 keras = _framework("keras")  # Keras 3, on its TensorFlow backend
 tf_keras = _framework("tf_keras")  # Keras 2
 onnxruntime = _framework("onnxruntime")

@@ -34,15 +34,16 @@ def from_layer(layer: keras.Layer) -> GRUSpec:
         InvalidSpecError: when `layer` is none of these, or has no weights yet.
         UnsupportedFeatureError: when it has an activation that a spec cannot hold.
     """
-    package = package_of(layer)
-    if package not in ("keras", "tf_keras"):
-        raise InvalidSpecError(f"expected {_EXPECTED}; received a {type(layer).__name__} of {package}")
+    home = type(layer).__module__.partition(".")[0]
+    refusal = InvalidSpecError(f"expected {_EXPECTED}; received a {type(layer).__name__} of {home}")
+    if package_of(layer) not in ("keras", "tf_keras"):
+        raise refusal
     stages = [one for one in getattr(layer, "layers", [layer]) if type(one).__name__ != "InputLayer"]
     where = f"this {type(layer).__name__}"
     entry = {"class_name": "Sequential", "config": {"layers": [layer_entry(stage) for stage in stages]}}
     found = read_model(entry, where).layers
     if not found or len(found) != len(stages):
-        raise InvalidSpecError(f"expected {_EXPECTED}; received a {type(layer).__name__}")
+        raise refusal
     if not all(lower.feeds_chains() for lower in found[:-1]):
         raise InvalidSpecError(
             f"{where}: every layer but the last must return sequences, forwards, its halves concatenated"

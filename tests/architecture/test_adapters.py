@@ -13,6 +13,7 @@ FAMILIES = {
     "pytorch": "PyTorch",
     "torch": "PyTorch",
     "safetensors": "safetensors",
+    "tensorflow": "TensorFlow",
 }
 
 

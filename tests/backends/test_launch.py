@@ -334,4 +334,5 @@ def test_every_format_has_a_native_backend() -> None:
         "onnx": "onnxruntime",
         "pytorch": "pytorch",
         "safetensors": "pytorch",
+        "tensorflow": "keras",
     }
