@@ -8,6 +8,7 @@ reader of layouts, so that a mistake in either of the two readings of a descript
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import count
 
 import numpy as np
 
@@ -81,12 +82,14 @@ def stored_cells(layout: CellLayout, names: Collection[str]) -> list[dict[Direct
     Raises:
         CannotRunError: when a tensor that a cell needs is missing, or there is no cell.
     """
+    ways: tuple[Direction, ...] = ("forward", "backward") if layout.has_directions else ("forward",)
     layers: list[dict[Direction, StoredCell]] = []
-    while not layers or layout.has_layers:
-        found = {way: _stored(layout, names, len(layers), way) for way in _ways(layout)}
-        if not any(found.values()):
+    for number in count() if layout.has_layers else (0,):
+        found = {way: _stored(layout, names, number, way) for way in ways}
+        if any(found.values()):
+            layers.append({way: cell for way, cell in found.items() if cell})
+        elif number:  # names count layers from 0, or from 1
             break
-        layers.append({way: cell for way, cell in found.items() if cell})
     if not layers:
         reason = f"the file has no tensors of the layout {printable(layout.name)}"
         raise CannotRunError(reason, reason)
@@ -101,10 +104,6 @@ def own_tensors(layout: CellLayout, tensors: Mapping[str, Tensor]) -> dict[str, 
     """
     cells = [cell for layer in stored_cells(layout, tensors) for cell in layer.values()]
     return {name: tensors[name] for cell in cells for name in cell.values()}
-
-
-def _ways(layout: CellLayout) -> tuple[Direction, ...]:
-    return ("forward", "backward") if layout.has_directions else ("forward",)
 
 
 def _stored(layout: CellLayout, names: Collection[str], index: int, way: Direction) -> StoredCell:

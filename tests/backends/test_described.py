@@ -16,13 +16,15 @@ from grubridge.layouts.reading import read_direction
 from grubridge.reference import cell as reference_cell
 from grubridge.reference.activations import evaluate
 from grubridge.reference.arithmetic import arithmetic_of
-from grubridge.spec import GATE_NAMES, Activation, GRULayer
+from grubridge.reference.rounding import QUANTITIES
+from grubridge.spec import GATE_NAMES, Activation, Direction, GRULayer
 from grubridge.spec.activation import PARAMETERS
 from grubridge.traces import Probe
 from tests.backends.hand_cells import CELLS, HandCell, draw, run_cell
 
 TOLERANCES = {"float64": 1e-14, "float32": 1e-6, "float16": 4e-3, "bfloat16": 4e-2}
 LENGTHS = (6, 2, 4)
+WAYS: tuple[tuple[Direction, str], ...] = (("forward", ""), ("backward", "_back"))
 
 
 def _probe(seed: int = 0, *, lengths: bool = False) -> Probe:
@@ -141,7 +143,7 @@ def test_layers_and_directions(torch: ModuleType) -> None:
         below = torch.from_numpy(x[row : row + 1, :length])
         for layer in range(2):
             halves = []
-            for way, end in (("forward", ""), ("backward", "_back")):
+            for way, end in WAYS:
                 own = {name: tensors[f"l{layer}{end}.{name}"] for name in CELLS["concat"].shapes}
                 read = below if way == "forward" else below.flip(1)
                 ran = run_cell(CELLS["concat"], own, read, torch.zeros(1, 4, dtype=torch.float64))
@@ -168,6 +170,22 @@ def test_a_learned_state_comes_from_the_file(torch: ModuleType) -> None:
     expected = run_cell(cell, tensors, torch.from_numpy(probe.x), learned.expand(3, 4))
     np.testing.assert_array_equal(made[0, "forward"].initial_state, learned.expand(3, 4))
     np.testing.assert_allclose(made[0, "forward"].hidden, expected["hidden"], rtol=0, atol=1e-14)
+
+
+@pytest.mark.usefixtures("torch")
+def test_layers_may_be_counted_from_one() -> None:
+    layout, tensors = _stack(2)
+    renamed = {f"l{int(name[1]) + 1}{name[2:]}": tensor for name, tensor in tensors.items()}
+    probe, run = (
+        Probe(np.random.default_rng(1).normal(size=(3, 6, 3))),
+        torch_operators(tensors["l0.new.bias"]),
+    )
+
+    made, expected = (run_described(layout, stored, probe, run) for stored in (renamed, tensors))
+
+    assert list(made) == list(expected)
+    for place, trace in expected.items():
+        np.testing.assert_array_equal(made[place].hidden, trace.hidden)
 
 
 @pytest.mark.usefixtures("torch")
@@ -234,7 +252,7 @@ def test_what_is_read_and_what_is_run_agree(name: str, dtype: str) -> None:
         direction, reset_after = read_direction(cell.layout, {k: _array(v) for k, v in tensors.items()})
         seen = run_described(cell.layout, tensors, probe, torch_operators(next(iter(tensors.values()))))
         made = seen[0, "forward"]
-        received = {q: made.arrays()[q] for q in ("hidden", *GATE_NAMES)}
+        received = {quantity: made.arrays()[quantity] for quantity in QUANTITIES}
         observation = Observation(
             made.x, made.initial_state, received, probe.lengths, "forward", 1e30, observed=False
         )
