@@ -9,6 +9,7 @@ from pathlib import Path
 from grubridge.backends.launch import Job
 from grubridge.conversion import read
 from grubridge.errors import BackendError, GRUBridgeError
+from grubridge.formats.base import ReadHints
 from grubridge.traces import Trace
 from tests.low_precision import run_rounded
 from tests.mistakes import MISTAKES
@@ -45,7 +46,8 @@ class Runtimes:
         if job.backend in self.fails:
             return self.fails[job.backend]
         prefix = job.artifact.address.get("prefix", "").rstrip(".")
-        spec = read(job.artifact.path, prefix or None)
+        layout = job.artifact.address.get("layout", {}).get("name")  # of a shipped one, as tests have it
+        spec = read(job.artifact.path, prefix or None, hints=ReadHints(layout=layout))
         if job.backend in self.misreads:
             spec = MISTAKES[self.misreads[job.backend]](spec)
         made = run_rounded(spec, job.probe, spec.dtype.name, seed=len(job.backend))
