@@ -38,18 +38,20 @@ class Expectation:
 
     Args:
         text: the value as it was given.
-        tolerance: how near a value must come: one unit of the last digit given, or rounding where more digits
-            were given than a float32 has.
+        low: the least value that agrees with it: that rounds to it, or gives it when later digits are cut
+            off; beyond the digits of a float32, what its rounding allows.
+        high: the largest.
         right: whether it is the state that the equations give.
         matches: the ways to it that make fewest mistakes; () when none leads there.
         tried: how many values were compared.
-        pairs: whether mistakes were tried two at a time.
+        pairs: whether mistakes were tried two at a time, as they are where one alone does not lead to it.
         by_chance: how many of the values compared would agree, on average, if it came from elsewhere.
         nearest: when none matches, what came nearest.
     """
 
     text: str
-    tolerance: float
+    low: float
+    high: float
     right: bool
     matches: tuple[Match, ...]
     tried: int
@@ -58,8 +60,8 @@ class Expectation:
     nearest: Match | None
 
 
-def expected_number(text: str) -> tuple[float, float]:
-    """Return an expected value and how near another must come to agree with it within its digits.
+def expected_number(text: str) -> tuple[float, float, float]:
+    """Return an expected value, and the least and the largest that agree with it within its digits.
 
     Raises:
         ProbeError: when it is no finite number.
@@ -71,11 +73,14 @@ def expected_number(text: str) -> tuple[float, float]:
     if not number.is_finite():
         raise ProbeError(f"an expected value must be a number such as -0.4628; received {printable(text)!r}")
     _, digits, exponent = number.as_tuple()
-    value = float(number)
-    rounding = _FLOAT32_ROUNDING if len(digits) <= _FLOAT32_DIGITS else _FLOAT64_ROUNDING
-    last_digit = float(Decimal((0, (1,), int(exponent))))
+    value, last_digit = float(number), float(Decimal((0, (1,), int(exponent))))
     if not np.isfinite(value) or not np.isfinite(last_digit):
         raise ProbeError(
             f"an expected value must be a number that float64 holds; received {printable(text)!r}"
         )
-    return value, max(last_digit, rounding * max(abs(value), 1.0))
+    relative = _FLOAT32_ROUNDING if len(digits) <= _FLOAT32_DIGITS else _FLOAT64_ROUNDING
+    rounding = relative * max(abs(value), 1.0)
+    inward, outward = max(last_digit / 2, rounding), max(last_digit, rounding)  # cut off, it lies further out
+    below = inward if value > 0 else outward
+    above = inward if value < 0 else outward
+    return value, value - below, value + above

@@ -35,9 +35,9 @@ def read_inputs(inputs: object, spec: GRUSpec) -> tuple[Probe, str]:
     Raises:
         ProbeError: when they cannot be read or do not fit.
     """
-    typed = _typed(inputs) if isinstance(inputs, str) else None
+    typed = _typed(inputs, spec.input_size) if isinstance(inputs, str) else None
     if typed is not None:
-        return _one_sequence({"x": typed}, spec, "typed")
+        return _one_sequence({"x": typed}, spec, "given")
     if isinstance(inputs, (str, Path)):
         path = Path(inputs)
         found = _table(path) if path.suffix.lower() == ".csv" else read_arrays(path)
@@ -65,7 +65,7 @@ def _one_sequence(arrays: Mapping[str, Array], spec: GRUSpec, origin: str) -> tu
         if x.ndim != 3 or x.shape[2] != spec.input_size:
             raise ProbeError(
                 f"x must have a row for every step and {_columns(spec.input_size)}, the layer's input size; "
-                f"received {list(x.shape)}"
+                f"received {list(arrays['x'].shape)}"
             )
         arrays = {**arrays, "x": x}
     probe = probe_from_arrays(arrays, [spec], origin)
@@ -75,10 +75,10 @@ def _one_sequence(arrays: Mapping[str, Array], spec: GRUSpec, origin: str) -> tu
     return Probe(probe.x[:1, :steps], states, origin=origin), note
 
 
-def _typed(text: str) -> Array | None:
+def _typed(text: str, input_size: int) -> Array | None:
     """Return x [T, I] of a text of numbers, "1,2,9,8" or "1,2;9,8"; None if it is no such text."""
     rows = [row.split(",") for row in text.split(";")]
-    if len(rows) == 1:
+    if len(rows) == 1 and input_size == 1:
         rows = [[number] for number in rows[0]]
     if not all(_is_number(number) for row in rows for number in row):
         return None

@@ -45,9 +45,12 @@ def _sides(value: GateValue, write: Notation) -> Iterator[str]:
     recurrent = [*_terms(value.recurrent, write), *_biases(value.recurrent_bias, write)]
     if value.reset is not None:
         recurrent = [write.product(write.number(value.reset), write.brackets(write.sum(recurrent)))]
-    yield write.function(value.activation, write.sum([*taken, *recurrent]))
-    if value.clipped != value.argument:
-        yield write.function(value.activation, write.clip(write.number(value.argument)))
+    terms, argument = write.sum([*taken, *recurrent]), write.number(value.argument)
+    if value.clipped == value.argument:
+        yield write.function(value.activation, terms)
+    else:
+        yield write.function(value.activation, write.clip(terms))
+        yield write.function(value.activation, write.clip(argument))
     yield write.function(value.activation, write.number(value.clipped))
     yield write.number(value.value)
 

@@ -23,6 +23,7 @@ def latex(story: Explanation) -> str:
     write, plain = LatexNotation(story.digits, several), Notation(story.digits, several)
     lines = [
         r"% needs \usepackage{amsmath}",
+        r"\allowdisplaybreaks",
         rf"\paragraph{{{_text(f'{story.model}, {printable(story.stack)}')}}}",
         _text(words.sizes(story)) + ".",
         r"\begin{align*}",
@@ -34,7 +35,7 @@ def latex(story: Explanation) -> str:
                 *story.notes,
                 *words.conventions(story),
                 *words.feeding(story),
-                *words.storage(story.layout),
+                *words.storage(story),
             ]
         ),
     ]

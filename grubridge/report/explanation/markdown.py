@@ -35,7 +35,7 @@ def markdown(story: Explanation) -> str:
         *(f"- {_text(note)}" for note in story.notes),
         *(f"- {_text(sentence)}" for sentence in words.conventions(story)),
         *(f"- {_text(sentence)}" for sentence in words.feeding(story)),
-        *(f"- {_text(sentence)}" for sentence in words.storage(story.layout)),
+        *(f"- {_text(sentence)}" for sentence in words.storage(story)),
     ]
     for step in story.steps:
         lines += ["", *_step(story, step, write)]

@@ -34,7 +34,7 @@ def render(story: Explanation) -> str:
         *(line for sentence in words.conventions(story) for line in wrapped(sentence)),
         *(line for sentence in words.feeding(story) for line in wrapped(sentence)),
     ]
-    stored = list(words.storage(story.layout))
+    stored = list(words.storage(story))
     if story.layout is not None:
         lines += ["", *wrapped(f"Stored as {printable(story.layout.name)}:")]
         lines += (line for sentence in stored for line in wrapped(sentence, "  "))

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from grubridge.explanation.expectation import Expectation, Match
 from grubridge.explanation.explaining import Explanation
 from grubridge.files.text import printable
-from grubridge.layouts.description import CellLayout, TensorLayout
+from grubridge.layouts.description import TensorLayout
+from grubridge.layouts.finding import of_place
 from grubridge.reference.activations import evaluate
 from grubridge.spec import RESET, UPDATE, Array
 
@@ -28,7 +29,7 @@ def sizes(story: Explanation) -> str:
     inputs, units = direction.input_size, direction.hidden_size
     said = f"layer {layer} {way}: {inputs} input{'s' * (inputs != 1)}, {units} unit{'s' * (units != 1)}"
     if len(story.units) < units:
-        said += f"; unit {story.units[0]} is worked out, choose another with --unit"
+        said += f"; unit {story.units[0]} is worked out (--unit chooses)"
     return said
 
 
@@ -68,11 +69,11 @@ def conventions(story: Explanation) -> Iterator[str]:
         )
 
 
-def storage(layout: CellLayout | None) -> Iterator[str]:
-    """Yield which tensor holds what."""
-    if layout is None:
+def storage(story: Explanation) -> Iterator[str]:
+    """Yield which tensor of the layer and direction holds what; nothing where that is not known."""
+    if story.layout is None:
         return
-    for tensor in layout.tensors:
+    for tensor in of_place(story.layout, *story.place).tensors:
         held = " and ".join(_PARTS[part] for part in tensor.holds if part in _PARTS)
         if not held:
             yield f"{printable(tensor.name)}: the state at the start."
@@ -109,9 +110,16 @@ def feeding(story: Explanation) -> Iterator[str]:
     """Yield how the sequence is fed, what the state is at the start, and how exact the numbers are."""
     steps, backward = story.probe.steps, story.place[1] == "backward"
     order = "from the last step to the first, for this direction runs backward" if backward else "in order"
-    what = "the states of the layer below" if story.place[0] else f"from {printable(story.probe.origin)}"
+    origin = story.probe.origin
+    what = (
+        "the states of the layer below"
+        if story.place[0]
+        else "as given"
+        if origin == "given"
+        else f"from {printable(origin)}"
+    )
     yield (
-        f"A sequence is fed one step at a time, {order}: each step takes its own x, here {what}, and the "
+        f"A sequence is fed one step at a time, {order}: each step takes its own x ({what}) and the "
         f"state h that the step before it returned ({steps} step{'s' * (steps != 1)})."
     )
     learned = story.direction.initial_state is not None
@@ -148,7 +156,8 @@ def expectation(story: Explanation, found: Expectation) -> Iterator[str]:
     tried = f"{found.tried:,} values that known conventions and mistakes give"
     tried += ", alone and two at a time" if found.pairs else ", one at a time"
     if found.right:
-        yield f"{text} is right: it is {found.matches[0].quantity} after step {story.answer}."
+        match = found.matches[0]
+        yield f"{text} is right: it is {match.quantity} after step {story.answer} ({_value(match)})."
     elif not found.matches:
         yield (
             f"{text}: no convention or mistake that is known here gives it from these weights and inputs "
