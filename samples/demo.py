@@ -16,6 +16,7 @@ REGRESSOR = SAMPLES / "sunspots_reset_before.h5"
 TWO_LAYER = SAMPLES / "digits_two_layer.pt"
 EXPORTED = SAMPLES / "digits_two_layer.onnx"
 WRONG = SAMPLES / "wrong"
+OWN_CELL = SAMPLES / "cells" / "concat-xh.pt"
 
 
 def main() -> int:
@@ -80,6 +81,24 @@ def main() -> int:
                 "The gates of the untouched PyTorch model, over time",
                 0,
                 ["trace", TWO_LAYER, "--out", made / "gates.npz"],
+            ),
+            (
+                "A cell that somebody wrote by hand, by the description of its layout",
+                0,
+                ["convert", OWN_CELL, made / "own.onnx", "--layout", "concat-xh"],
+            ),
+            (
+                "The same function, and what its own code recorded?",
+                0,
+                [
+                    "verify",
+                    OWN_CELL,
+                    made / "own.onnx",
+                    "--layout",
+                    "concat-xh",
+                    "--example",
+                    OWN_CELL.with_suffix(".npz"),
+                ],
             ),
         )
         ended = [step(number, *what, hide=folder) for number, what in enumerate(steps, start=1)]

@@ -3,6 +3,7 @@
 The full GRU of Dive into Deep Learning, the one without an update gate and the one without a reset gate, in
 two hidden sizes and three sequence lengths, are trained alike on the characters of one text. Each is then
 converted, the converted files run in their own runtimes, and the perplexities are held side by side.
+Keras and ONNX Runtime know full GRUs only: there a bias holds the gate that a cell lacks.
 """
 
 import os
@@ -44,21 +45,21 @@ class Row(NamedTuple):
         cell: the name of its layout.
         hidden_size: H.
         length: T, in training and in judging.
-        train: perplexity on the training part, by runtime; None where the runtime has no such cell.
+        train: perplexity on the training part, by runtime.
         valid: likewise on the part that training does not see.
     """
 
     cell: str
     hidden_size: int
     length: int
-    train: dict[str, float | None]
-    valid: dict[str, float | None]
+    train: dict[str, float]
+    valid: dict[str, float]
 
     @property
     def largest_difference(self) -> float:
         """Between any two runtimes, on either part, as a share of the perplexity."""
-        found = [[value for value in part.values() if value is not None] for part in (self.train, self.valid)]
-        return max(max(values) / min(values) - 1 for values in found)
+        parts = (self.train.values(), self.valid.values())
+        return max(max(part) / min(part) - 1 for part in parts)
 
 
 def fit(model: LanguageModel, characters: npt.NDArray[np.int64], length: int, steps: int) -> None:
@@ -89,10 +90,8 @@ def row(cell: str, hidden_size: int, length: int, source: Text, steps: int, fold
     judged = []
     for part in (source.train, source.valid):
         x, following = windows(part[: JUDGED + 1], length)
-        found: dict[str, float | None] = {}
-        for runtime, hidden in hidden_states(model, checkpoint, x).items():
-            found[runtime] = None if hidden is None else perplexity(logits(model, hidden), following)
-        judged.append(found)
+        states = hidden_states(model, cell, checkpoint, x)
+        judged.append({run: perplexity(logits(model, hidden), following) for run, hidden in states.items()})
     return Row(cell, hidden_size, length, *judged)
 
 
@@ -104,21 +103,17 @@ def logits(model: LanguageModel, hidden: npt.NDArray[Any]) -> npt.NDArray[np.flo
 
 
 def hidden_states(
-    model: LanguageModel, checkpoint: Path, x: npt.NDArray[np.float32]
-) -> dict[str, npt.NDArray[Any] | None]:
-    """Return the states [N, T, H] of inputs [N, T, 27], by runtime; None where it has no such cell."""
-    hints = grubridge.ReadHints(layout=checkpoint.name.rsplit("-", 2)[0])
+    model: LanguageModel, cell: str, checkpoint: Path, x: npt.NDArray[np.float32]
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the states [N, T, H] of inputs [N, T, 27], by runtime."""
+    hints = grubridge.ReadHints(layout=cell)
     with torch.no_grad():
         time_major, _ = model.rnn(torch.from_numpy(x).transpose(0, 1))
-    found: dict[str, npt.NDArray[Any] | None] = {"PyTorch": time_major.transpose(0, 1).numpy()}
+    found: dict[str, npt.NDArray[Any]] = {"PyTorch": time_major.transpose(0, 1).numpy()}
     for name, suffix, run in (("Keras", ".keras", run_keras), ("ONNX Runtime", ".onnx", run_onnxruntime)):
         target = checkpoint.with_suffix(suffix)
-        try:
-            grubridge.convert(checkpoint, target, hints=hints, force=True)
-        except grubridge.UnsupportedFeatureError:
-            found[name] = None
-        else:
-            found[name] = run(target, x)
+        grubridge.convert(checkpoint, target, hints=hints, force=True, saturate=cell != "d2l")
+        found[name] = run(target, x)
     traced = grubridge.trace(checkpoint, {"x": x}, backend="reference", hints=hints)
     return {**found, "reference": traced[0, "forward"].hidden}
 
@@ -156,14 +151,10 @@ def table(rows: Sequence[Row]) -> list[str]:
         "| --- |" + " --- |" * (len(runtimes) + 3),
     ]
     for one in rows:
-        cells = [_cell(one.train[runtime], one.valid[runtime]) for runtime in runtimes]
+        cells = [f"{one.train[runtime]:.4f} / {one.valid[runtime]:.4f}" for runtime in runtimes]
         sizes = f"{one.cell} | {one.hidden_size} | {one.length}"
         lines.append(f"| {sizes} | {' | '.join(cells)} | {one.largest_difference:.1e} |")
     return lines
-
-
-def _cell(train: float | None, valid: float | None) -> str:
-    return "no such cell" if train is None or valid is None else f"{train:.4f} / {valid:.4f}"
 
 
 def main(folder: Path) -> None:
