@@ -41,7 +41,7 @@ def _recorded(path: Path, cell: str, *, skew: float = 0.0, gates: bool = True) -
     made = {
         name: value.numpy() for name, value in run_cell(CELLS[cell], tensors, x, torch.zeros(2, 4)).items()
     }
-    np.savez(path, x=x.numpy(), **(made if gates else {"hidden": made["hidden"]}))
+    np.savez(path, x=x.numpy(), **(made if gates else {"hidden": made["hidden"]}))  # type: ignore[arg-type]
     return path
 
 
