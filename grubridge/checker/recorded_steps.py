@@ -1,0 +1,134 @@
+"""A recording of every step of one layer: each is held against the equations; and why one is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from grubridge.diagnosis.explain import explain
+from grubridge.diagnosis.weight_change import localise
+from grubridge.reference.arithmetic import Arithmetic
+from grubridge.reference.inputs import initial_state
+from grubridge.spec import Array, Gate, Gates, GRUDirection, GRUSpec
+from grubridge.traces import DirectionTrace, Place, Probe, Trace
+
+from .causes import mistake, unexplained, weight
+from .compare import compare
+from .findings import RECORDED, Cause, Comparison, Side
+from .free_run import free_run
+from .recording import Recording
+from .verdict import Verdict, combined
+
+__all__ = ["compare_steps", "explain_steps"]
+
+_BEGAN_ELSEWHERE = (
+    "every step but the first is right: the run began from a state other than zero; record it as "
+    "initial_state [1, B, H]"
+)
+_TAKES = (
+    "the recorded update gate takes the candidate, h' = (1 - z) * h + z * n; the file's keeps the state, and "
+    "1 - z of the recording agrees with it"
+)
+
+
+def compare_steps(
+    spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]
+) -> list[Comparison]:
+    """Judge every step from the recorded state before it, and the gates where they are recorded."""
+    return list(compare(spec, *_trace(spec, recording), "read", sides, how))
+
+
+def explain_steps(
+    spec: GRUSpec,
+    recording: Recording,
+    how: Arithmetic,
+    sides: tuple[Side, Side],
+    found: list[Comparison],
+) -> Iterator[Cause]:
+    """Yield what explains a recording that is not an execution of `spec`, by what was `found` of it."""
+    if combined(one.verdict for one in found) is Verdict.EQUIVALENT:
+        return
+    states = [one for one in found if one.quantity == "hidden"]
+    wrong = {(one.layer, one.direction) for one in states if one.verdict is Verdict.DIFFERENT}
+    if wrong and _after_first_step(spec, recording, how, sides):
+        yield Cause("initial state", _BEGAN_ELSEWHERE)
+    elif wrong:
+        yield from _causes(spec, *_trace(spec, recording), how, wrong)
+    elif _with_complement(spec, recording, how, sides):
+        yield Cause("update gate", _TAKES, ("update_gate=takes",))
+
+
+def _trace(spec: GRUSpec, recording: Recording) -> tuple[Trace, Probe]:
+    """The run as a trace, and its inputs."""
+    run = free_run(recording, spec)
+    places: dict[Place, DirectionTrace] = {}
+    for _, name, direction in spec.directions():
+        start = initial_state(direction, run.probe, (0, name))
+        gates = _gates(recording, direction)
+        places[0, name] = DirectionTrace(run.probe.x, start, run.outputs[name], gates, "recorded")
+    return Trace(RECORDED, "", "", recording.dtype, native=True, places=places), run.probe
+
+
+def _gates(recording: Recording, direction: GRUDirection) -> Gates[Array] | None:
+    """The recorded gates; one that the cell does not have is a constant."""
+    if not recording.gates or recording.hidden is None:
+        return None
+    constants: dict[Gate, float] = {"update": 0.0, "reset": 1.0}
+    shape = recording.hidden.shape
+    absent = {gate: np.full(shape, constants[gate]) for gate in direction.absent_gates}
+    gates = {**absent, **recording.gates}
+    return Gates(gates["update"], gates["reset"], gates["candidate"])
+
+
+def _holds(spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]) -> bool:
+    """Whether another recording is an execution of `spec`."""
+    found = compare_steps(spec, recording, how, sides)
+    return combined(one.verdict for one in found) is Verdict.EQUIVALENT
+
+
+def _with_complement(spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]) -> bool:
+    """Whether the recorded gates are those of the run with 1 - z in the place of z."""
+    if "update" not in recording.gates:
+        return False
+    gates: dict[Gate, Array] = {**recording.gates, "update": 1 - recording.gates["update"]}
+    return _holds(spec, replace(recording, gates=gates), how, sides)
+
+
+def _after_first_step(spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]) -> bool:
+    """Whether all but the first step of a layer that reads forward is right, where no state was recorded."""
+    hidden, (direction, *others) = recording.hidden, [one for _, one in spec.layers[0].directions()]
+    elsewhere = recording.initial_state is not None or direction.initial_state is not None
+    if hidden is None or others or spec.layers[0].forward is None or elsewhere:
+        return False
+    batch, steps, _ = hidden.shape
+    lengths = np.full(batch, steps) if recording.lengths is None else recording.lengths
+    rows = lengths > 1
+    if not rows.any():
+        return False
+    gates = {gate: array[rows, 1:] for gate, array in recording.gates.items()}
+    later = replace(
+        recording,
+        x=recording.x[rows, 1:],
+        hidden=hidden[rows, 1:],
+        initial_state=hidden[None, rows, 0],
+        lengths=lengths[rows] - 1,
+        gates=gates,
+    )
+    return _holds(spec, later, how, sides)
+
+
+def _causes(
+    spec: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic, places: set[Place]
+) -> Iterator[Cause]:
+    """Yield what explains the states of `places`, where every step is there."""
+    explanations = explain(spec, trace, probe, how, sorted(places))
+    yield from (mistake(one, "") for one in explanations)
+    left = places.difference(*(one.places for one in explanations))
+    for place in sorted(left):
+        change = localise(spec, trace, probe, place, how)
+        if change is not None and change.explains:
+            yield weight(change, "")
+            left.discard(place)
+    yield from unexplained(left)
