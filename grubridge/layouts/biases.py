@@ -37,7 +37,7 @@ def in_the_way(direction: GRUDirection, places: Collection[BiasPlace], *, reset_
         if homeless and (apart or not held):
             largest = max(float(np.max(np.abs(given[part].astype(np.float64)))) for part in homeless)
             which = " and ".join(part.replace("_", " ") for part in homeless)
-            yield f"the {gate} has an {which} (up to {largest:.3g}) that no tensor of the layout can hold"
+            yield f"the {which} of the {gate} (up to {largest:.3g}) has no place in the layout's tensors"
 
 
 def brought(

@@ -62,9 +62,10 @@ def reasons_against(spec: GRUSpec, layout: CellLayout) -> tuple[str, ...]:
         reasons.append(f"negated weights do not turn z into 1 - z under {layout.gate_activation}")
     places = bias_places(layout.tensors)
     for index, way, direction in spec.directions():
-        held = _of_gates(direction, layout, target)
-        in_biases = in_the_way(direction, places, reset_after=spec.layers[index].reset_after)
-        reasons += [f"layer {index} {way}: {reason}" for reason in (*held, *in_biases)]
+        reset_after = spec.layers[index].reset_after
+        found = tuple(_of_gates(direction, layout, target))
+        found = found or tuple(in_the_way(direction, places, reset_after=reset_after))
+        reasons += [f"layer {index} {way}: {reason}" for reason in found]
     return tuple(dict.fromkeys(reasons))
 
 

@@ -57,7 +57,7 @@ def render(table: FormatTable) -> str:
         ]
     lines.append("layouts of cells, for --layout and --to-layout:")
     for layout in table.layouts:
-        lines += wrapped(f"{layout.name}: {layout.about}", "  ", "    ")
+        lines += wrapped(f"{layout.name}: {layout.about}", "  ")
     lines.append("  or your own .toml file; these, to copy from, are in")
     return "\n".join([*lines, f"  {printable(table.layout_folder)}"]) + "\n"
 

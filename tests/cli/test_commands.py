@@ -189,7 +189,8 @@ def test_formats_shows_what_a_conversion_is_checked_against() -> None:
     ended = grubridge("formats", "--json")
 
     rows = {row["format"]: row for row in json.loads(ended.stdout)["formats"]}
-    assert list(rows) == ["keras", "onnx", "pytorch", "safetensors"]
+    assert list(rows) == ["keras", "onnx", "pytorch", "safetensors", "tensorflow"]
+    assert [name for name, row in rows.items() if not row["written"]] == ["tensorflow"]
     assert rows["pytorch"]["reset_after"] == [True]
     assert rows["keras"]["reset_after"] == [True, False]
     assert rows["onnx"]["clip"] is True
