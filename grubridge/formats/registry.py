@@ -63,14 +63,15 @@ def located(path: Path) -> Path:
 
 
 def detect(path: Path) -> FormatAdapter:
-    """Return the adapter for an existing file, which `located` returned.
+    """Return the adapter for an existing file. Its content decides; the name only says whom to ask first.
 
-    Its content decides; the name only says whom to ask first.
+    The name may be any for which `located` finds a file.
 
     Raises:
         FileFormatError: when the file cannot be opened.
         UnknownFormatError: when no format recognises its content.
     """
+    path = located(path)
     check_openable(path)
     with path.open("rb") as file:
         head = file.read(_HEAD)
