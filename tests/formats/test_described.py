@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from grubridge.artifacts import open_artifact
-from grubridge.conversion import convert, read
+from grubridge.conversion import convert, read, write
 from grubridge.errors import StackSelectionError, UnknownFormatError, UnsupportedFeatureError
 from grubridge.formats.base import ReadHints, WriteOptions
 from grubridge.layouts.toml import from_json, load, to_toml
@@ -148,6 +149,17 @@ def test_round_trip_of_every_cell(name: str, suffix: str, tmp_path: Path) -> Non
     assert {f"cell.{key}": array.tobytes() for key, array in load_file(back).items()} == {
         key: array.tobytes() for key, array in tensors.items()
     }
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_without_a_reset_gate_its_mode_does_not_matter(tmp_path: Path, *, reset_after: bool) -> None:
+    hints = ReadHints(layout="d2l-update-only")
+    spec = read(_saved(tmp_path, draw("d2l-update-only")), hints=hints)
+    spec = replace(spec, layers=(replace(spec.layers[0], reset_after=reset_after),))
+
+    write(spec, tmp_path / "out.safetensors", options=WriteOptions(layout="d2l-update-only"))
+
+    assert load_file(tmp_path / "out.safetensors").keys() == draw("d2l-update-only").keys()
 
 
 def test_an_own_layout_out_of_a_file(tmp_path: Path) -> None:

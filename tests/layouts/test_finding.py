@@ -48,7 +48,13 @@ def _readable(shapes: dict[str, tuple[int, ...]]) -> dict[str, StoredTensor]:
 
 
 def test_prefixes_end_in_a_dot_or_slash() -> None:
-    names = [*draw("d2l"), *draw("d2l", prefix="net.rnn."), *draw("d2l", prefix="a/b/"), "not_W_xz"]
+    names = [
+        *draw("d2l"),
+        *draw("d2l", prefix="net.rnn."),
+        *draw("d2l", prefix="a/b/"),
+        "not_W_xz",
+        "not_W_hz",
+    ]
 
     stacks = find(D2L, names)
 
