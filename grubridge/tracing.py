@@ -16,7 +16,7 @@ from grubridge.backends.registry import BACKENDS, native_backend
 from grubridge.checker.plan import Subject, plan_group
 from grubridge.checker.probe import BATCH, STEPS, probe_from_arrays, probe_from_file, random_probe
 from grubridge.checker.result import CheckedArtifact
-from grubridge.diagnosis.recomposition import Recomposition, recomposition
+from grubridge.diagnosis.recomposition import recomposition
 from grubridge.diagnosis.statistics import DirectionStatistics, statistics
 from grubridge.errors import (
     BackendError,
@@ -34,6 +34,7 @@ from grubridge.files.text import nearest
 from grubridge.formats.base import ReadHints
 from grubridge.live.running import find_gru
 from grubridge.reference import run as run_reference
+from grubridge.reference.tapped import Recomposition
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import DirectionTrace, Place, Probe, Trace
 

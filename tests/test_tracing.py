@@ -196,7 +196,7 @@ def _agree(left: TracedModel, right: TracedModel) -> None:
         for traced in (left, right):
             proof = traced.recomposition(place)
             assert proof is not None
-            assert proof.of_bound < 1
+            assert proof.headroom < 1
         there = right[place].arrays()
         for name, array in left[place].arrays().items():
             assert array.dtype == np.float32

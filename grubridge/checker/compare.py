@@ -9,11 +9,12 @@ from grubridge.reference import cell
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.inputs import initial_state, layer_input
 from grubridge.reference.rounding import Quantity
+from grubridge.reference.tapped import Recomposition
 from grubridge.spec import Array, GRUSpec, numpy_dtype
 from grubridge.traces import DirectionTrace, Place, Probe, Trace
 
 from .findings import Comparison, Edge, Side
-from .judge import Finding, Observation, Recomposition, judge
+from .judge import Finding, Observation, judge
 from .verdict import Verdict
 
 __all__ = ["compare", "largest_finite"]

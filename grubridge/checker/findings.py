@@ -7,11 +7,12 @@ from typing import Literal
 
 from grubridge.errors import ProbeError
 from grubridge.reference.rounding import Quantity
+from grubridge.reference.tapped import Recomposition
 from grubridge.spec import Direction
 
 from .algebra import Proof
 from .ensemble import Followed
-from .judge import Element, Recomposition
+from .judge import Element
 from .sensitivity import Sensed
 from .verdict import Verdict
 

@@ -6,7 +6,7 @@ over time: two right runtimes of a chaotic network drift apart and still pass, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,11 @@ import numpy as np
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.equations import Cell
 from grubridge.reference.rounding import Interval, Quantity, deviations, one_step_bounds
-from grubridge.reference.tapped import recomposed, with_tap_errors
+from grubridge.reference.tapped import Recomposition, recomposed, with_tap_errors
 from grubridge.spec import Array, Direction
 from grubridge.traces import previous_state, valid_steps
 
-__all__ = ["Element", "Finding", "Judgement", "Observation", "Recomposition", "judge"]
+__all__ = ["Element", "Finding", "Judgement", "Observation", "judge"]
 
 _CHUNK = 2**16  # elements of one array that are worked on at a time: they stay in cache
 
@@ -81,19 +81,6 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Recomposition:
-    """Whether gates belong to their run: z * h + (1 - z) * n of them must give the states that were returned.
-
-    Args:
-        max_abs: the largest |z * h + (1 - z) * n - h'|.
-        headroom: the largest over its bound; above 1 they are not the gates of this run.
-    """
-
-    max_abs: float
-    headroom: float
-
-
-@dataclass(frozen=True)
 class Judgement:
     """What `judge` found.
 
@@ -131,28 +118,11 @@ def judge(cell: Cell, seen: Observation, how: Arithmetic) -> Judgement:
         for quantity, tally in tallies.items():
             tally.add(places[rows], seen_rows[quantity], bounds[quantity])
         if seen_rows.keys() >= {"update", "candidate"}:
-            recompositions.append(_recomposition(seen_rows, previous[rows], bounds))
+            recompositions.append(recomposed(seen_rows, previous[rows], bounds))
     return Judgement(
-        {quantity: tally.finding() for quantity, tally in tallies.items()}, _worst(recompositions)
+        {quantity: tally.finding() for quantity, tally in tallies.items()},
+        Recomposition.worst(recompositions),
     )
-
-
-def _recomposition(
-    received: Mapping[Quantity, Array], previous: Array, bounds: Mapping[Quantity, Interval]
-) -> Recomposition:
-    with np.errstate(all="ignore"):
-        found = recomposed(received, previous, bounds)
-        judged = np.isfinite(found.bound)
-        error, bound = found.error[judged], found.bound[judged]
-        headroom = np.where(error == 0, 0, error / bound)
-    largest = (np.nan_to_num(one, nan=np.inf).max(initial=0) for one in (error, headroom))
-    return Recomposition(*map(float, largest))
-
-
-def _worst(found: Sequence[Recomposition]) -> Recomposition | None:
-    if not found:
-        return None
-    return Recomposition(max(one.max_abs for one in found), max(one.headroom for one in found))
 
 
 def _bounds(

@@ -16,7 +16,6 @@ from .findings import Cause, Comparison, Drift, Edge, FileProof, Sensing, Side, 
 from .plan import Held, PlannedRun
 from .result import Run
 from .sensitivity import sense
-from .structure import largest_weight_change
 from .verdict import Verdict, combined
 
 __all__ = ["NOT_RUN", "Outcome"]
@@ -68,7 +67,7 @@ class Outcome:
         proof = self._proof(held, run.planned)
         if proof is not None and proof.equal and self._repeat(held.edge, sides, side):
             return
-        how = _arithmetic(held, run)
+        how = _arithmetic(held, run, proof)
         found = compare(held.spec, run.trace, probes.inputs, held.edge, sides, how)
         sensing = _sensing(held, run, sides, probes.designed, how)
         self.comparisons += found
@@ -115,10 +114,10 @@ def _sensing(
     return Sensing(held.edge, *sides, Verdict.DIFFERENT if sensed.changes else verdict, headroom, sensed)
 
 
-def _arithmetic(held: Held, run: Executed) -> Arithmetic:
-    """The runtime's own, unless it holds rounded weights: then the finer precision of the two files."""
+def _arithmetic(held: Held, run: Executed, proof: Proof | None) -> Arithmetic:
+    """The runtime's own, unless its file has other numbers: then the finer precision of the two files."""
     dtype, errors = run.trace.dtype, run.constants.errors
-    if held.edge == "end-to-end" and largest_weight_change(held.spec, run.planned.subject.spec):
+    if proof is not None and not proof.equal:
         dtype = min(dtype, held.spec.dtype.name, key=lambda name: UNIT_ROUNDOFF[name])
     return arithmetic_of(
         run.trace.backend, dtype, run.trace.device, errors if dtype == run.trace.dtype else None

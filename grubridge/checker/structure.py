@@ -1,15 +1,10 @@
-"""Shapes and numbers of two specs, before anything is run."""
+"""Shapes of two specs, before anything is run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from grubridge.spec import GRULayer, GRUSpec
 
-import numpy as np
-
-from grubridge.reference import Cell, cell
-from grubridge.spec import Array, GRULayer, GRUSpec
-
-__all__ = ["largest_weight_change", "shapes"]
+__all__ = ["shapes"]
 
 
 def shapes(left: GRUSpec, right: GRUSpec, sides: tuple[str, str]) -> str | None:
@@ -20,35 +15,6 @@ def shapes(left: GRUSpec, right: GRUSpec, sides: tuple[str, str]) -> str | None:
         if _shape(one) != _shape(other):
             return f"layer {index} of {sides[0]} is {_shape(one)}; of {sides[1]}, {_shape(other)}"
     return None
-
-
-def largest_weight_change(left: GRUSpec, right: GRUSpec) -> float:
-    """Return the largest |difference| of two numbers that play the same part; absent biases are zeros.
-
-    Where the equations see only the sum of two biases, the sums are compared.
-    """
-    largest = 0.0
-    pairs = zip(left.directions(), right.directions(), strict=True)
-    for (index, _, one), (_, _, other) in pairs:
-        numbers = cell(left.layers[index], one), cell(right.layers[index], other)
-        for here, there in zip(*(_numbers(c) for c in numbers), strict=True):
-            largest = max(largest, float(np.max(np.abs(here - there))))
-    return largest
-
-
-def _numbers(c: Cell) -> Iterator[Array]:
-    for weight in (c.input_weight, c.recurrent_weight):
-        yield from (array for _, array in weight.items())
-    yield c.input_bias.update + c.recurrent_bias.update
-    yield c.input_bias.reset + c.recurrent_bias.reset
-    if c.layer.reset_after:
-        yield c.input_bias.candidate
-        yield c.recurrent_bias.candidate
-    else:
-        yield c.input_bias.candidate + c.recurrent_bias.candidate
-        yield np.zeros_like(c.input_bias.candidate)
-    state = c.direction.initial_state
-    yield np.zeros(c.direction.hidden_size) if state is None else state.astype(np.float64)
 
 
 def _count(spec: GRUSpec) -> str:

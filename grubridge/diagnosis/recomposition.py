@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from grubridge.reference import cell
 from grubridge.reference.arithmetic import arithmetic_of
 from grubridge.reference.rounding import Quantity, deviations, one_step_bounds
-from grubridge.reference.tapped import recomposed, with_tap_errors
+from grubridge.reference.tapped import Recomposition, recomposed, with_tap_errors
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place, Trace, previous_state, valid_steps
 
-__all__ = ["Recomposition", "recomposition"]
+__all__ = ["recomposition"]
 
 _ROWS = 4096  # at a time
-
-
-@dataclass(frozen=True)
-class Recomposition:
-    """How well gates give back the states.
-
-    Args:
-        max_abs: the largest |z * h_{t-1} + (1 - z) * n - h_t| of all valid steps.
-        of_bound: the largest share of what rounding allows; above 1, the gates are not those of this run.
-    """
-
-    max_abs: float
-    of_bound: float
 
 
 def recomposition(
@@ -55,19 +40,14 @@ def recomposition(
     reach = deviations(int(valid.sum()), made.hidden.shape[2])
     gates = {name: gate[valid] for name, gate in made.gates.items()}
     x, before, hidden = made.x[valid], previous[valid], made.hidden[valid]
-    largest, share = 0.0, 0.0
+    found: list[Recomposition] = []
     for start in range(0, len(hidden), _ROWS):
         rows = slice(start, start + _ROWS)
         states = before[rows].astype(np.float64)
         received: dict[Quantity, Array] = {"hidden": hidden[rows].astype(np.float64)}
         received.update((name, gate[rows]) for name, gate in gates.items())
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            bounds = one_step_bounds(numbers, x[rows].astype(np.float64), states, how, deviations=reach)
-            if made.gate_source == "observed":
-                bounds = with_tap_errors(bounds, numbers, how)
-            found = recomposed(received, states, bounds)
-            of_bound = np.where(found.error == 0, 0, found.error / found.bound)
-        # NaN among the states is passed on: np.maximum keeps it
-        largest = float(np.maximum(largest, found.error.max()))
-        share = float(np.maximum(share, of_bound.max()))
-    return Recomposition(largest, share)
+        bounds = one_step_bounds(numbers, x[rows].astype(np.float64), states, how, deviations=reach)
+        if made.gate_source == "observed":
+            bounds = with_tap_errors(bounds, numbers, how)
+        found.append(recomposed(received, states, bounds))
+    return Recomposition.worst(found)

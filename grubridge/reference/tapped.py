@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from .rounding import Interval, Quantity
 from .slopes import steepest
 from .taps import plan_taps
 
-__all__ = ["Recomposed", "recomposed", "tap_error", "with_tap_errors"]
+__all__ = ["Recomposition", "recomposed", "tap_error", "with_tap_errors"]
 
 
 def tap_error(gate: Gate, value: Array, cell: Cell, how: Arithmetic) -> Array:
@@ -78,28 +78,35 @@ def with_tap_errors(
 
 
 @dataclass(frozen=True)
-class Recomposed:
-    """The state recomposed from gates, against the state that was returned.
+class Recomposition:
+    """Whether gates belong to their run: z*h + (1 - z)*n of them must give the states that were returned.
 
     Args:
-        error: |z*h + (1 - z)*n - h'|, [N, H].
-        bound: how large it may be when the gates are those of the run.
+        max_abs: the largest |z*h + (1 - z)*n - h'|; infinite where a state is NaN.
+        headroom: the largest over its bound; above 1 they are not the gates of this run.
     """
 
-    error: Array
-    bound: Array
+    max_abs: float
+    headroom: float
+
+    @classmethod
+    def worst(cls, found: Sequence[Recomposition]) -> Recomposition | None:
+        """Return the worst of several parts of a run; None where there are none."""
+        if not found:
+            return None
+        return cls(max(one.max_abs for one in found), max(one.headroom for one in found))
 
 
 def recomposed(
     received: Mapping[Quantity, Array], previous: Array, bounds: Mapping[Quantity, Interval]
-) -> Recomposed:
-    """Recompose h' from the gates of a run and its previous states.
+) -> Recomposition:
+    """Recompose h' from the gates of a run and its previous states, and hold it against the h' returned.
 
     With z, n and h' each within its bound B of the exact step from `previous`, and h' recomposed in float64,
 
         |z*h + (1 - z)*n - h'| <= |h - n|*B_z + |1 - z|*B_n + B_z*B_n + B_h
 
-    at the exact z and n; the bounds are the statistical ones.
+    at the exact z and n; the bounds are the statistical ones. Rows without a finite bound are left out.
 
     Args:
         received: "hidden", "update" and "candidate" as the runtime returned them, each [N, H].
@@ -108,11 +115,16 @@ def recomposed(
     """
     z, n = (received[gate].astype(np.float64) for gate in (UPDATE, CANDIDATE))
     update, candidate = bounds[UPDATE], bounds[CANDIDATE]
-    error = np.abs(z * previous + (1 - z) * n - received["hidden"])
-    bound = (
-        np.abs(previous - candidate.value) * update.statistical
-        + np.abs(1 - update.value) * candidate.statistical
-        + update.statistical * candidate.statistical
-        + bounds["hidden"].statistical
-    )
-    return Recomposed(error, bound)
+    with np.errstate(all="ignore"):
+        error = np.abs(z * previous + (1 - z) * n - received["hidden"])
+        bound = (
+            np.abs(previous - candidate.value) * update.statistical
+            + np.abs(1 - update.value) * candidate.statistical
+            + update.statistical * candidate.statistical
+            + bounds["hidden"].statistical
+        )
+        judged = np.isfinite(bound)
+        error, bound = error[judged], bound[judged]
+        headroom = np.where(error == 0, 0, error / bound)
+    largest = (np.nan_to_num(one, nan=np.inf).max(initial=0) for one in (error, headroom))
+    return Recomposition(*map(float, largest))

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from grubridge.diagnosis.recomposition import Recomposition
 from grubridge.diagnosis.statistics import CLOSED, DEAD, OPEN, DirectionStatistics, Memory, OverTime
 from grubridge.files.text import printable
+from grubridge.reference.tapped import Recomposition
 from grubridge.spec import Direction
 from grubridge.traces import GateSource
 from grubridge.tracing import TracedModel
@@ -64,7 +64,7 @@ def _place_json(traced: TracedModel, layer: int, direction: Direction) -> dict[s
         "direction": direction,
         "units": made.hidden.shape[2],
         "gate_source": None if made.gates is None else made.gate_source,
-        "recomposition": None if proof is None else vars(proof),
+        "recomposition": proof and {"max_abs": proof.max_abs, "of_bound": proof.headroom},
         "update": _gate_json(seen.update),
         "reset": _gate_json(seen.reset),
         "candidate": _range_json(seen.candidate),
@@ -202,9 +202,9 @@ def _dead(units: Sequence[int]) -> str:
 
 def _proof(proof: Recomposition) -> str:
     said = "z*h + (1-z)*n gives the next h back"
-    if math.isnan(proof.of_bound):
+    if math.isinf(proof.headroom):
         return f"{said}: cannot be told, states are NaN or infinite"
     if proof.max_abs == 0:
         return f"{said} exactly"
-    said = f"{said} to {proof.max_abs:.1e}, {proof.of_bound:.2g} of what rounding allows"
-    return said if proof.of_bound <= 1 else f"{said}: these are not the gates of this run"
+    said = f"{said} to {proof.max_abs:.1e}, {proof.headroom:.2g} of what rounding allows"
+    return said if proof.headroom <= 1 else f"{said}: these are not the gates of this run"

@@ -28,7 +28,7 @@ def test_the_equations_gates_give_their_states_back_exactly(spec: GRUSpec) -> No
     for place in trace.places:
         found = recomposition(spec, trace, place, probe.lengths)
         assert found is not None
-        assert (found.max_abs, found.of_bound) == (0, 0)
+        assert (found.max_abs, found.headroom) == (0, 0)
 
 
 @pytest.mark.parametrize("spec", ZOO, ids=lambda spec: spec.name)
@@ -40,7 +40,7 @@ def test_rounded_gates_do_so_within_the_bound(spec: GRUSpec) -> None:
         found = recomposition(spec, trace, place, probe.lengths)
         assert found is not None
         assert found.max_abs > 0
-        assert 0 < found.of_bound < 1
+        assert 0 < found.headroom < 1
 
 
 SPEC = member("two_layers_bidirectional")
@@ -68,7 +68,7 @@ def test_gates_of_another_run_do_not(mistake: str) -> None:
     found = recomposition(SPEC, _with(trace, wrong[mistake]), (1, "backward"), probe.lengths)
 
     assert found is not None
-    assert found.of_bound > 1
+    assert found.headroom > 1
 
 
 def test_steps_past_an_end_do_not_count() -> None:
@@ -86,7 +86,7 @@ def test_steps_past_an_end_do_not_count() -> None:
 
     assert found is not None
     assert counted is not None
-    assert found.of_bound < 1 < counted.of_bound
+    assert found.headroom < 1 < counted.headroom
 
 
 def test_states_that_are_not_numbers_are_not_waved_through() -> None:
@@ -100,7 +100,7 @@ def test_states_that_are_not_numbers_are_not_waved_through() -> None:
     found = recomposition(SPEC, spoilt, (0, "forward"), probe.lengths)
 
     assert found is not None
-    assert np.isnan(found.of_bound)
+    assert np.isinf(found.headroom)
 
 
 def test_no_gates_no_recomposition() -> None:

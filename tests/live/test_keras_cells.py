@@ -110,4 +110,4 @@ def test_a_class_that_computes_something_else_is_run_as_it_is(framework: ModuleT
     np.testing.assert_allclose(traced[0, "forward"].hidden, np.stack(states, 1), rtol=0, atol=1e-6)
     recomposed = traced.recomposition((0, "forward"))
     assert recomposed is not None
-    assert recomposed.of_bound > 1000
+    assert recomposed.headroom > 1000

@@ -40,7 +40,7 @@ def _proved(traced: grubridge.TracedModel) -> None:
     for place in traced.trace.places:
         proof = traced.recomposition(place)
         assert proof is not None
-        assert proof.of_bound < 1
+        assert proof.headroom < 1
 
 
 @pytest.mark.parametrize("directions", [1, 2])
