@@ -236,6 +236,7 @@ def test_json_is_the_documented_one() -> None:
         "worst": {"batch": 1, "time": 4, "unit": 3},
         "first_bad_time": None,
         "recomposition": None,
+        "ensemble": None,
     }
     assert document["files"] == [
         {
