@@ -85,8 +85,7 @@ def test_text_of_a_recorded_run_that_is_another() -> None:
 
     assert "  DIFFERENT from step 23 on: layer 1 forward, hidden state;" in text
     assert text.endswith(
-        "DIFFERENT: the recorded run B is no run of the equations of A; up to 40 times the bound (honest "
-        "rounding comes that far once in a billion checks)\n"
+        "DIFFERENT: the recorded run B is no run of the equations of A; up to 40 times the bound\n"
     )
 
 

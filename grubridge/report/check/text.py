@@ -253,6 +253,10 @@ def _extent(report: CheckReport, largest: float) -> str:
     """By how much, and how sure that is."""
     if largest <= 1:
         return "by a single weight, which only the designed steps show"
-    certainty = max((one.certainty for one in report.comparisons if one.certainty is not None), default=0.0)
-    chance = "" if certainty > 1 else " (honest rounding comes that far once in a billion checks)"
+    certainties = [one.certainty for one in report.comparisons if one.certainty is not None]
+    chance = (
+        ""
+        if not certainties or max(certainties) > 1
+        else " (honest rounding comes that far once in a billion checks)"
+    )
     return f"up to {_times(largest)}{chance}"
