@@ -10,7 +10,7 @@ from grubridge.files.text import listed, natural_order, printable
 from grubridge.layouts.description import CellLayout
 from grubridge.layouts.finding import FoundStack, find
 from grubridge.layouts.toml import from_json, load, shipped, to_json
-from grubridge.spec import GATE_NAMES, Gate, GRUSpec, Layout, Source, StackIO
+from grubridge.spec import GATE_NAMES, GRUSpec, Layout, Source, StackIO
 
 from .base import Contents, StackEntry
 
@@ -99,8 +99,8 @@ def _fits(stack: FoundStack, tensors: Mapping[str, StoredTensor]) -> bool:
 
 def record_layout(layout: CellLayout) -> Layout:
     """Return how the tensors of a layout lie, for the records of a conversion."""
-    named: list[Gate] = [gate for tensor in layout.tensors for gate in tensor.gates]
-    order = tuple(dict.fromkeys([*named, *GATE_NAMES]))
+    stacked = max((tensor.gates for tensor in layout.tensors), key=len)
+    order = tuple(dict.fromkeys((*stacked, *GATE_NAMES))) if len(stacked) > 1 else GATE_NAMES
     rows = next(tensor.rows for tensor in layout.tensors if tensor.is_weight)
     return Layout(order, rows, layout.update == "takes")
 
