@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -242,3 +244,18 @@ def test_checkpoints_are_not_written(tmp_path: Path) -> None:
         == "grubridge reads tensorflow and does not write it; write keras, onnx, pytorch or safetensors"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells how much memory there is")
+def test_the_child_takes_no_more_memory_than_it_should() -> None:
+    program = (
+        "from grubridge.formats.tensorflow.child import _limit_memory\n"
+        "_limit_memory(256 << 20)\n"
+        "print(len(bytes(128 << 20)))\n"
+        "bytes(512 << 20)\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert ended.stdout == f"{128 << 20}\n"
+    assert ended.stderr.endswith("MemoryError\n")

@@ -35,6 +35,7 @@ __all__ = ["Checkpoint"]
 
 _TIMEOUT = 300.0
 _READ_AT_ONCE = 64 << 20  # bytes of a checkpoint whose tensors all come with the list of them
+_MEMORY = 1 << 30  # bytes that TensorFlow may take to read, and four times the checkpoint's own
 _LONGEST_WORDS = 1000
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _OF_OPTIMIZER = re.compile(r"(^|/)optimizer[^/]*/_variables/\d+$")
@@ -96,7 +97,8 @@ class Checkpoint:
         prefix = str(self.path.absolute()).removesuffix(INDEX)
         with TemporaryDirectory(prefix="grubridge-") as name:
             folder = Path(name)
-            request = {"prefix": prefix, "names": keys, "most": _READ_AT_ONCE}
+            memory = _MEMORY + 4 * self._stored
+            request = {"prefix": prefix, "names": keys, "most": _READ_AT_ONCE, "memory": memory}
             (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
             answer = self._answer(folder)
             for number, key in enumerate(answer["values"]):

@@ -1,6 +1,7 @@
 """The process in which TensorFlow reads a checkpoint: `python -m grubridge.formats.tensorflow.child FOLDER`.
 
-The folder holds request.json {"prefix", "names", "most"}. The child writes the values of the tensors called
+The folder holds request.json {"prefix", "names", "most", "memory"}. The child takes no more memory than that
+many bytes beside what TensorFlow itself needs. It writes the values of the tensors called
 `names` as 0.bin, 1.bin and so on, their bytes in row-major order. Where `names` is null it lists all tensors,
 and writes the values of those with a float dtype if they are not more than `most` bytes in all: to start
 TensorFlow again takes longer. answer.json comes last: {"tensors": [{"key", "shape", "dtype", "variable"}],
@@ -37,6 +38,7 @@ def main(folder: Path) -> None:
 def _answer(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     import tensorflow as tf
 
+    _limit_memory(request["memory"])
     reader = tf.train.load_checkpoint(request["prefix"])
     wanted, tensors = request["names"], []
     if wanted is None:
@@ -47,6 +49,16 @@ def _answer(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     for number, key in enumerate(wanted):
         (folder / f"{number}.bin").write_bytes(reader.get_tensor(key).tobytes())
     return {"tensors": tensors, "values": wanted}
+
+
+def _limit_memory(further: int) -> None:
+    """Let a damaged index ask for `further` bytes at most; only Linux tells how many there are now."""
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        import resource
+
+        now = int(pages.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (now + further, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def _listed(reader: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - untyped library
