@@ -132,6 +132,36 @@ def test_an_example_beside_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("torch", "runtimes")
+@pytest.mark.parametrize("last", [False, True])
+def test_outputs_that_are_a_function_of_the_states(tmp_path: Path, *, last: bool) -> None:
+    """A concatenating cell that returns the tanh of its states, as the layout concat-xh says."""
+    import torch
+    from safetensors.torch import save_file
+
+    names = {"update": "update_gate", "reset": "reset_gate", "new": "candidate"}
+    tensors = draw(CELLS["concat"], "float32")
+    stored = {f"{names[name.partition('.')[0]]}.{name.partition('.')[2]}": a for name, a in tensors.items()}
+    save_file(stored, tmp_path / "cell.safetensors")
+    x = torch.from_numpy(np.random.default_rng(5).normal(size=(2, 7, 3))).float()
+    states = run_cell(CELLS["concat"], tensors, x, torch.zeros(2, 4))
+
+    def verdict(outputs: Any, **gates: Any) -> Verdict:
+        made = {"last": outputs[:, -1]} if last else {"hidden": outputs}
+        np.savez(tmp_path / "run.npz", x=x.numpy(), **made, **gates)
+        hints = ReadHints(layout="concat-xh")
+        return verify(tmp_path / "cell.safetensors", hints=hints, example=tmp_path / "run.npz").verdict
+
+    assert verdict(states["hidden"].tanh().numpy()) is Verdict.EQUIVALENT
+    assert verdict(states["hidden"].numpy()) is Verdict.DIFFERENT
+    assert verdict((states["hidden"] * 1.001).tanh().numpy()) is Verdict.DIFFERENT
+    if not last:
+        with pytest.raises(
+            ProbeError, match="gates are compared beside the states, and this cell returns tanh"
+        ):
+            verdict(states["hidden"].tanh().numpy(), update=states["update"].numpy())
+
+
+@pytest.mark.usefixtures("torch", "runtimes")
 @pytest.mark.parametrize("setting", [{"seed": 1}, {"device": "cpu"}, {"lengths": [3]}, {"allow_tf32": True}])
 def test_settings_of_runs_are_refused_where_nothing_runs(tmp_path: Path, setting: dict[str, Any]) -> None:
     file, example = _file(tmp_path, "d2l"), _recorded(tmp_path / "run.npz", "d2l")

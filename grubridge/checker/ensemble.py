@@ -27,10 +27,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grubridge.reference import cell, one_step, run
+from grubridge.reference.activations import evaluate
 from grubridge.reference.arithmetic import UNIT_ROUNDOFF, Arithmetic
 from grubridge.reference.equations import Cell
 from grubridge.reference.rounding import deviations, rounded_step
-from grubridge.spec import Array, Direction, GRUSpec
+from grubridge.reference.slopes import evaluation_error
+from grubridge.spec import Activation, Array, Direction, GRUSpec
 from grubridge.traces import DirectionTrace, Probe, previous_state, valid_steps
 
 __all__ = ["FOLLOWED", "MEMBERS", "Envelope", "Followed", "envelope", "student"]
@@ -92,7 +94,13 @@ def student(outputs: int, members: int = MEMBERS) -> float:
 
 
 def envelope(
-    spec: GRUSpec, probe: Probe, how: Arithmetic, outputs: int, *, in_order: bool = False
+    spec: GRUSpec,
+    probe: Probe,
+    how: Arithmetic,
+    outputs: int,
+    *,
+    output: Activation | None = None,
+    in_order: bool = False,
 ) -> dict[Direction, Envelope]:
     """Return what an honest run of `spec` on `probe` may return, for each direction of the top layer.
 
@@ -101,6 +109,7 @@ def envelope(
         probe: the inputs.
         how: the runtime's arithmetic.
         outputs: how many of them will be judged.
+        output: the function of the top layer's states that the run returns; None returns the states.
         in_order: see `reference.rounding.one_step_bounds`.
     """
     found: dict[Direction, list[Envelope]] = {}
@@ -110,7 +119,7 @@ def envelope(
     with np.errstate(all="ignore"):  # what overflows is not calm
         for first in range(0, probe.batch, together):
             part = _sequences(probe, slice(first, first + together))
-            for name, made in _Runs(spec, part, how, outputs, rng, in_order=in_order).top():
+            for name, made in _Runs(spec, part, how, outputs, rng, in_order=in_order).top(output):
                 found.setdefault(name, []).append(made)
     return {
         name: Envelope(
@@ -147,8 +156,8 @@ class _Runs:
         self._accepted = student(outputs) * (1 + UNIT_ROUNDOFF["float64"] / how.unit)
         self._in_order = in_order
 
-    def top(self) -> Iterator[tuple[Direction, Envelope]]:
-        """Yield the envelope of every direction of the top layer."""
+    def top(self, output: Activation | None) -> Iterator[tuple[Direction, Envelope]]:
+        """Yield the envelope of every direction of the top layer, of `output` of its states."""
         x: Array = self._probe.x.astype(np.float64)  # [B, T, I]; of higher layers [K, B, T, I]
         calm = self._valid
         last = len(self._spec.layers) - 1
@@ -158,16 +167,29 @@ class _Runs:
             for name, direction in layer.directions():
                 exact = self._exact[index, name]
                 states = self._members(cell(layer, direction), name, exact, x)
-                spread = np.sqrt(((states - exact.hidden) ** 2).mean(axis=0))
-                reach = self._accepted * spread
+                reach = self._reach(states, exact.hidden)
                 small = calm & (reach < FOLLOWED).all(axis=2)
                 calms.append(_so_far(name, small | ~self._valid) & self._valid)
                 if index == last:
-                    yield name, Envelope(exact.hidden, np.where(calms[-1][..., None], reach, np.inf))
+                    value = exact.hidden
+                    if output is not None:
+                        value, states = evaluate(output, value), evaluate(output, states)
+                        reach = self._reach(states, value) + self._own_error(output, exact.hidden, value)
+                    yield name, Envelope(value, np.where(calms[-1][..., None], reach, np.inf))
                 else:
                     members.append(states)
             if index < last:
                 x, calm = np.concatenate(members, axis=-1), np.logical_and.reduce(calms)
+
+    def _reach(self, members: Array, exact: Array) -> Array:
+        """How far an honest run may be from `exact`, [B, T, H], by the spread of the members."""
+        reach: Array = self._accepted * np.sqrt(((members - exact) ** 2).mean(axis=0))
+        return reach
+
+    def _own_error(self, output: Activation, states: Array, value: Array) -> Array:
+        """How far a machine's own evaluation of the output's function may be off, [B, T, H]."""
+        error = max(self._how.update_error, self._how.candidate_error)
+        return self._how.unit * evaluation_error(output, states, value, error) + self._how.underflow
 
     def _members(self, numbers: Cell, name: Direction, exact: DirectionTrace, x: Array) -> Array:
         """The states of every member, [K, B, T, H]; steps past a sequence's end are as in the exact run."""

@@ -15,6 +15,7 @@ from grubridge.diagnosis.precision import LADDER, Precision
 from grubridge.diagnosis.steps import DATA_EDITS
 from grubridge.errors import InvalidSpecError, UnsupportedFeatureError
 from grubridge.reference import run as run_reference
+from grubridge.reference.activations import evaluate
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.spec import Array, Gates, GRUDirection, GRUSpec
 from grubridge.traces import valid_steps
@@ -107,10 +108,14 @@ def _error(spec: GRUSpec, run: FreeRun, hypothesis: Hypothesis) -> float:
     with np.errstate(all="ignore"):
         made = run_reference(wrong, given.probe)
         errors = [
-            np.abs(output - made[len(spec.layers) - 1, name].hidden)[given.seen[name]].max()
+            np.abs(output - _returned(given, made[len(spec.layers) - 1, name].hidden))[given.seen[name]].max()
             for name, output in given.outputs.items()
         ]
     return float(np.nan_to_num(max(errors), nan=np.inf))
+
+
+def _returned(run: FreeRun, states: Array) -> Array:
+    return states if run.output is None else evaluate(run.output, states)
 
 
 def _judged(spec: GRUSpec, run: FreeRun, how: Arithmetic, hypothesis: Hypothesis) -> Explanation:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grubridge.reference.arithmetic import Arithmetic
-from grubridge.spec import Array, Direction, GRUSpec
+from grubridge.spec import Activation, Array, Direction, GRUSpec
 from grubridge.traces import Probe, valid_steps
 
 from .compare import largest_finite
@@ -29,6 +29,7 @@ class FreeRun:
         seen: where they are known, [B, T] booleans.
         only_last: whether that is only what each direction returned last.
         largest: the largest finite number of the run's format.
+        output: the function of the states that the outputs are; None where they are the states.
     """
 
     probe: Probe
@@ -36,6 +37,7 @@ class FreeRun:
     seen: Mapping[Direction, Array]
     only_last: bool
     largest: float
+    output: Activation | None = None
 
     def ending(self, ends: Mapping[Direction, Array]) -> FreeRun:
         """Return the run with its last states at other steps, [B, T] booleans, one in each sequence."""
@@ -101,7 +103,7 @@ def judge_free(spec: GRUSpec, run: FreeRun, how: Arithmetic) -> dict[Direction, 
 
 def _judged(spec: GRUSpec, run: FreeRun, how: Arithmetic, *, in_order: bool) -> dict[Direction, FreeFinding]:
     recorded = sum(int(seen.sum()) * run.outputs[name].shape[2] for name, seen in run.seen.items())
-    expected = envelope(spec, run.probe, how, recorded, in_order=in_order)
+    expected = envelope(spec, run.probe, how, recorded, output=run.output, in_order=in_order)
     return {name: _finding(name, run, made) for name, made in expected.items()}
 
 

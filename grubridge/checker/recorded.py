@@ -1,16 +1,19 @@
 """A recorded run of the user's own code, held against the equations of a file.
 
 Where every step of a layer is there, each is judged by itself, from the recorded state before it. The top
-layer's outputs of a stack, and a last state alone, are judged from end to end, by an ensemble of perturbed
-runs. Nothing is known of the arithmetic but the precision of the numbers; its activations are allowed the
-errors of a runtime that was not measured, and it is not excused for TF32 or half precision inside.
+layer's outputs of a stack, a last state alone, and outputs that are a function of the states are judged from
+end to end, by an ensemble of perturbed runs. Nothing is known of the arithmetic but the precision of the
+numbers; its activations are allowed the errors of a runtime that was not measured, and it is not excused for
+TF32 or half precision inside.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
+from grubridge.errors import ProbeError
 from grubridge.reference.arithmetic import UNIT_ROUNDOFF, Arithmetic, arithmetic_of
 from grubridge.spec import GRUSpec
 
@@ -53,11 +56,17 @@ def held(subject: str, spec: GRUSpec, recording: Recording) -> Outcome:
         spec = spec.astype(recording.dtype)
     how = arithmetic_of(RECORDED, recording.dtype)
     sides = Side(recording.label, RECORDED), Side(subject, None)
-    if recording.hidden is not None and len(spec.layers) == 1:
+    output = spec.io.output_activation
+    if output is not None and recording.gates:
+        raise ProbeError(
+            f"{recording.label}: gates are compared beside the states, and this cell returns {output} of "
+            "them: leave the gates out"
+        )
+    if recording.hidden is not None and len(spec.layers) == 1 and output is None:
         found = compare_steps(spec, recording, how, sides)
         causes = explain_steps(spec, recording, how, sides, found)
     else:
-        run = free_run(recording, spec)
+        run = replace(free_run(recording, spec), output=output)
         found = list(_compare_free(spec, run, how, sides))
         causes = _explain_free(spec, run, how, found)
     diagnosis = [Cause("not judged", one.reason) for one in found if one.reason]
