@@ -70,6 +70,8 @@ def run_tensors(address: Mapping[str, Any], tensors: dict[str, Tensor], probe: P
     with torch.no_grad():  # in inference_mode parameters would be made that torch multiplies in another way
         places, notes = _runner(address)(address, tensors, inputs)
     dtype = str(inputs.dtype).removeprefix("torch.")
+    backends = torch.backends
+    setting = backends.cuda.matmul if "layout" in address else backends.cudnn  # of products, and of nn.GRU
     return Trace(
         NAME,
         version(),
@@ -79,7 +81,7 @@ def run_tensors(address: Mapping[str, Any], tensors: dict[str, Tensor], probe: P
         places=places,
         notes=tuple(dict.fromkeys(notes)),
         kernel=_kernel(address, inputs),
-        precision=precision(dtype, device, allow_tf32=torch.backends.cudnn.allow_tf32),
+        precision=precision(dtype, device, allow_tf32=setting.allow_tf32),
     )
 
 
