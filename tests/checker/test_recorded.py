@@ -300,3 +300,15 @@ def test_a_run_of_pytorch(torch: ModuleType, layers: int, *, both_ways: bool) ->
         assert _cause(at_end).startswith("time: the backward direction's output is that of the last step")
     else:
         assert at_end.by_the_bound is Verdict.EQUIVALENT
+
+
+def test_the_equations_are_those_of_the_weights_in_the_run_s_own_precision() -> None:
+    """Exact steps of the weights in float16, rounded to float16 once: half a unit in the last place is left."""
+    spec = member("reset_after")
+    x = RNG.standard_normal((2, 1, spec.input_size)).astype(np.float16)
+    exact = run(spec.astype("float16"), Probe(x.astype(np.float64)))[0, "forward"].hidden
+    (one,) = held("m", spec, Recording("io.npz", x, exact.astype(np.float16))).comparisons
+
+    assert one.verdict is Verdict.EQUIVALENT
+    assert one.max_abs is not None
+    assert 0 < one.max_abs <= 2.0**-12
