@@ -303,7 +303,7 @@ def test_a_run_of_pytorch(torch: ModuleType, layers: int, *, both_ways: bool) ->
 
 
 def test_the_equations_are_those_of_the_weights_in_the_run_s_own_precision() -> None:
-    """Of exact steps of the weights in float16, rounded to float16 once, no more than that rounding is left."""
+    """Of exact steps of the weights in float16, rounded to float16 once, only that rounding is left."""
     spec = member("reset_after")
     x = RNG.standard_normal((2, 1, spec.input_size)).astype(np.float16)
     exact = run(spec.astype("float16"), Probe(x.astype(np.float64)))[0, "forward"].hidden
