@@ -163,14 +163,11 @@ def test_z_that_takes_is_told_as_the_file_means_it() -> None:
     n = np.tanh(weights["candidate.weight"][0, :2] @ x[0])
     hints = ReadHints(layout="concat-xh")
 
-    story = grubridge.explain(
-        weights,
-        x,
-        hints=hints,
-        expect=[f"{v:.10f}" for v in (np.tanh(z * n), z, z * n, np.tanh((1 - z) * n))],
-    )
+    values = (np.tanh(z * n), z, z * n, np.tanh((1 - z) * n), np.log(z / (1 - z)))
+    story = grubridge.explain(weights, x, hints=hints, expect=[f"{value:.10f}" for value in values])
 
-    right, gate, state, flipped = story.expectations
+    right, gate, state, flipped, argument = story.expectations
+    assert [(match.mistakes, match.quantity) for match in argument.matches] == [((), "the argument of z[0]")]
     assert right.right
     assert right.matches[0].quantity == "tanh(h[0])"
     assert gate.matches[0].quantity == "z[0]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -44,7 +45,16 @@ def test_text_fits_a_narrow_terminal(widest: grubridge.Explanation) -> None:
 
     assert max(map(len, text.splitlines())) <= 60
     assert text.isascii()
+    assert "*(-" in text
+    assert not re.search(r"[*+-] ?-", text.split("step 2")[1])
     assert text.endswith("\n")
+
+
+def test_the_last_step_of_a_backward_direction(widest: grubridge.Explanation) -> None:
+    text = grubridge.render(widest)
+
+    assert "\nh after step 0, the last: [" in text
+    assert "from the last step to the first, for this direction runs backward" in " ".join(text.split())
 
 
 def test_text_of_one_step() -> None:
@@ -52,7 +62,9 @@ def test_text_of_one_step() -> None:
 
     assert (
         "step 0: x = 1, h = 0\n"
-        "  z = sigmoid(-0.9*1 + 0 + 0.2*0 + 0) = sigmoid(-0.9) = 0.2891\n"
+        "  z = sigmoid(-0.9*1 + 0 + 0.2*0 + 0)\n"
+        "    = sigmoid(-0.9)\n"
+        "    = 0.2891\n"
         "  r = sigmoid(1*1 + 0 + 0.9*0 + 0) = sigmoid(1) = 0.7311\n"
         "  n = tanh(-0.04*1 + 0 + 0.7311*(0.4*0 + 0.1))\n"
         "    = tanh(0.03311)\n"
@@ -167,8 +179,9 @@ def test_latex_is_balanced(name: str, request: pytest.FixtureRequest) -> None:
     assert opened[::2] == [("begin", environment) for _, environment in opened[1::2]]
     for body in re.findall(r"\\begin\{align\*\}\n(.*?)\n\\end\{align\*\}", fragment, re.DOTALL):
         rows = body.split("\\\\")
-        assert all(row.count("&") in (1, 3) for row in rows)
-        assert all(row.strip() for row in rows)
+        assert {row.count("&") for row in rows} == {3 if "&&" in body else 1}
+        assert all(row != other for row, other in itertools.pairwise(rows)), body
+        assert all(row.strip() for row in rows), body
     assert r"\input" not in fragment
 
 
