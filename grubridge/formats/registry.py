@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import cast
 
 from grubridge.errors import UnknownFormatError
+from grubridge.files.checkpoint_names import index_of
 from grubridge.files.opening import check_openable, shown
 from grubridge.files.text import nearest
 
 from .base import FormatAdapter
-from .tensorflow.names import index_of
 
 __all__ = ["FORMATS", "adapter", "detect", "for_target", "located"]
 

@@ -22,7 +22,7 @@ def test_that_needs_torch(torch): ...
         ("", 0, "SKIPPED [1] test_torch.py:4: torch is not installed"),
         ("keras", 0, "SKIPPED [1] test_torch.py:4: torch is not installed"),
         ("keras,torch", 1, "torch is not installed, and GRUBRIDGE_REQUIRE asks for torch"),
-        ("pytorch", 4, "GRUBRIDGE_REQUIRE names ['pytorch']; expected some of torch, keras"),
+        ("pytorch", 4, "GRUBRIDGE_REQUIRE names ['pytorch']; expected some of torch, tensorflow, keras"),
     ],
 )
 def test_missing_framework(required: str, exit_code: int, said: str, tmp_path: Path) -> None:

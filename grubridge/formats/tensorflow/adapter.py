@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from grubridge.errors import UnsupportedFeatureError
+from grubridge.files.checkpoint_names import INDEX, index_of
 from grubridge.files.tensors import TensorFile
 from grubridge.formats.base import Contents, Provenance, ReadHints, StackEntry, WriteOptions, Written
 from grubridge.formats.described import described, fits, own_tensors
 from grubridge.spec import Capabilities, GRUSpec, Layout, unsupported
 
 from .checkpoint import Checkpoint
-from .names import INDEX, index_of
 
 __all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "tensors", "write"]
 

@@ -23,13 +23,12 @@ from typing import Any
 import numpy as np
 
 from grubridge.errors import CorruptFileError, FileFormatError, MissingDependencyError
+from grubridge.files.checkpoint_names import INDEX, shards
 from grubridge.files.child_environment import child_environment
 from grubridge.files.opening import check_openable, shown
 from grubridge.files.tensors import StoredTensor
 from grubridge.files.text import listed, printable
 from grubridge.spec import Array, numpy_dtype
-
-from .names import INDEX, shards
 
 __all__ = ["Checkpoint"]
 

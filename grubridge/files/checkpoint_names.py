@@ -1,4 +1,7 @@
-"""Which file a checkpoint's name stands for: its index. Users name the prefix, the folder or any file."""
+"""Which file the name of a TensorFlow checkpoint stands for: its index, `prefix.index`.
+
+Users name the prefix, the folder or any of the files.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import re
 from pathlib import Path
 
 from grubridge.errors import CorruptFileError, UnsafeFileError
-from grubridge.files.opening import shown
-from grubridge.files.text import printable
+
+from .opening import shown
+from .text import printable
 
 __all__ = ["INDEX", "index_of", "shards"]
 

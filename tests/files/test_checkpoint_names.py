@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grubridge.errors import CorruptFileError, UnsafeFileError
-from grubridge.formats.tensorflow.names import index_of, shards
+from grubridge.files.checkpoint_names import index_of, shards
 
 
 @pytest.fixture
