@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         DeviceError,
         FileFormatError,
         GRUBridgeError,
+        IdentificationError,
         InvalidSpecError,
         LayoutError,
         MissingDependencyError,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from grubridge.explanation.explaining import Explanation, explain
     from grubridge.formats.base import ReadHints, WriteOptions
     from grubridge.formats.table import format_table
+    from grubridge.identification.identify import identify
+    from grubridge.identification.result import Identification
     from grubridge.inspection import Inspection, inspect, list_stacks
     from grubridge.live.keras import from_layer, to_layer
     from grubridge.live.onnx import from_model, to_model
@@ -54,6 +57,8 @@ _HOMES = {
     "FileFormatError": "errors",
     "GRUBridgeError": "errors",
     "GRUSpec": "spec",
+    "Identification": "identification.result",
+    "IdentificationError": "errors",
     "Inspection": "inspection",
     "InvalidSpecError": "errors",
     "LayoutError": "errors",
@@ -79,6 +84,7 @@ _HOMES = {
     "from_layer": "live.keras",
     "from_model": "live.onnx",
     "from_module": "live.pytorch",
+    "identify": "identification.identify",
     "inspect": "inspection",
     "list_stacks": "inspection",
     "mend": "mending",
@@ -105,6 +111,8 @@ __all__ = [
     "FileFormatError",
     "GRUBridgeError",
     "GRUSpec",
+    "Identification",
+    "IdentificationError",
     "Inspection",
     "InvalidSpecError",
     "LayoutError",
@@ -129,6 +137,7 @@ __all__ = [
     "from_layer",
     "from_model",
     "from_module",
+    "identify",
     "inspect",
     "list_stacks",
     "mend",

@@ -9,6 +9,7 @@
     |- InvalidSpecError           (also ValueError) arrays and settings that form no GRU
     |- LayoutError                (also ValueError) a wrong description of a cell; .key says where
     |- UnsupportedFeatureError    the target cannot hold it; .features lists every reason
+    |- IdentificationError        no layout explains a recorded run; the message says what comes nearest
     |- TargetError                the output cannot be written: it exists, or its folder forbids it
     |- ProbeError                 (also ValueError) the inputs of a check do not fit the model
     |- MissingDependencyError     (also ImportError) .extra: pip install 'grubridge[...]'
@@ -28,6 +29,7 @@ __all__ = [
     "DeviceError",
     "FileFormatError",
     "GRUBridgeError",
+    "IdentificationError",
     "InvalidSpecError",
     "LayoutError",
     "MissingDependencyError",
@@ -86,6 +88,10 @@ class UnsupportedFeatureError(GRUBridgeError):
     def __init__(self, message: str, features: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.features = tuple(features)
+
+
+class IdentificationError(GRUBridgeError):
+    """No layout explains a recorded run."""
 
 
 class TargetError(GRUBridgeError):

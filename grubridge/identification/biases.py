@@ -1,0 +1,150 @@
+"""Which biases a gate can have, by their values; and which tensors then hold which gate's bias.
+
+The search looks at values alone, equal ones once: biases that are all zero would otherwise count as many times
+as there are tensors. Which tensor is meant is decided afterwards, so that every tensor is used as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+
+from grubridge.layouts.description import BIASES, Part, TensorLayout
+from grubridge.spec import CANDIDATE, Array, Gate
+
+from .choices import substitutions
+from .views import View
+
+__all__ = ["Biases", "GateBias", "plainness"]
+
+GateBias = tuple[int, int]
+"""The values that a gate adds, as indices into `Biases.values`: outside of r and inside of it where r multiplies
+the recurrent product, else two that are added, the smaller index first."""
+
+_Place = tuple[View, Part, int]
+"""A view, the part that it calls this row, and the gate stacked there."""
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """Where a gate's bias is: a place, or None where it has none."""
+
+    gate: Gate
+    place: _Place | None
+    inside: bool | None  # of r; None where that is the same
+
+
+class Biases:
+    """The biases of a checkpoint.
+
+    Args:
+        views: the tensors that can be biases, in the file's order.
+        hidden_size: H.
+    """
+
+    def __init__(self, views: Sequence[View], hidden_size: int) -> None:
+        self.views = tuple(views)
+        found: dict[bytes, list[_Place | None]] = {np.zeros(hidden_size).tobytes(): [None]}
+        for view in views:
+            for part, values in view.parts.items():
+                for index, value in enumerate(values):
+                    found.setdefault((value + 0.0).tobytes(), []).append((view, part, index))
+        self._places = list(found.values())
+        self.values: Array = np.array([np.frombuffer(value) for value in found])
+        count = len(self.values)
+        self.sums: list[GateBias] = [(0, 0), *((0, one) for one in range(1, count))]
+        self.sums += combinations(range(1, count), 2)
+        self.pairs: list[GateBias] = [(0, 0), *((0, one) for one in range(1, count))]
+        self.pairs += ((one, 0) for one in range(1, count))
+        self.pairs += ((one, other) for one in range(1, count) for other in range(1, count) if one != other)
+        twice = [one for one in range(1, count) if len(self._places[one]) > 1]
+        self.sums += ((one, one) for one in twice)
+        self.pairs += ((one, one) for one in twice)
+
+    def summed(self) -> Array:
+        """Return what every one of `sums` adds, [N, H]."""
+        one, other = np.array(self.sums).T
+        return self.values[one] + self.values[other]
+
+    def layouts(
+        self, used: Mapping[Gate, GateBias], *, reset_after: bool, weights: Mapping[Gate, str]
+    ) -> list[tuple[TensorLayout, ...]]:
+        """Return every way to name the tensors that hold these biases, plainest first; [] where none is whole.
+
+        Args:
+            used: of each gate of the cell.
+            reset_after: whether the candidate's second bias is inside of r.
+            weights: the name of the tensor that holds each gate's input weight: biases go along with them.
+        """
+        found = dict.fromkeys(self._whole(used, reset_after=reset_after))
+        return sorted(found, key=lambda tensors: plainness(tensors, weights))
+
+    def _whole(self, used: Mapping[Gate, GateBias], *, reset_after: bool) -> Iterator[tuple[TensorLayout, ...]]:
+        options: list[list[_Taken]] = []
+        for gate, bias in used.items():
+            for inside, value in zip((False, True), bias, strict=True):
+                where = inside if gate == CANDIDATE and reset_after else None
+                options.append([_Taken(gate, place, where) for place in self._places[value]])
+        for taken in product(*options):
+            yield from _named([one for one in taken if one.place is not None], self.views)
+
+
+def plainness(tensors: Sequence[TensorLayout], weights: Mapping[Gate, str]) -> tuple[object, ...]:
+    """Rank: as many biases for each gate, all that there are, names and order that go along with the weights.
+
+    Args:
+        tensors: what the tensors of the biases hold.
+        weights: the name of the tensor that holds each gate's input weight.
+    """
+    of_gate = {sum(len(one.holds) for one in tensors if gate in one.gates) for gate in weights if gate != CANDIDATE}
+    changes: dict[tuple[Part, ...], list[tuple[str, str]]] = {}
+    for tensor in tensors:
+        changes.setdefault(tensor.holds, []).extend((weights[gate], tensor.name) for gate in tensor.gates)
+    order = [list(weights).index(gate) for tensor in tensors for gate in tensor.gates]
+    parts = [BIASES.index(tensor.holds[0]) for tensor in tensors]
+    kinds = sum(substitutions(pairs) for pairs in changes.values())
+    return len(of_gate), kinds, -len(tensors), order, parts
+
+
+def _named(taken: Sequence[_Taken], views: Sequence[View]) -> Iterator[tuple[TensorLayout, ...]]:
+    """Yield what each tensor holds, for every way to call its rows input or recurrent biases."""
+    places = [one.place for one in taken if one.place is not None]
+    used = [view for view in views if any(place[0] is view for place in places)]
+    whole = sum(view.count * len(view.holds) for view in used)
+    if len(set(places)) != len(places) or len(places) != whole:
+        return
+    orders: dict[View, tuple[Gate, ...]] = {}
+    for view in used:
+        rows: list[list[Gate]] = [[], []]
+        for row, part in enumerate(view.holds):
+            at = {one.place[2]: one.gate for one in taken if one.place and one.place[:2] == (view, part)}
+            rows[row] = [at[index] for index in range(view.count)]
+        if len(view.holds) == 2 and rows[0] != rows[1]:
+            return
+        orders[view] = tuple(rows[0])
+    for flips in product((False, True), repeat=len(used)):
+        called = {view: _turned(view.holds, flip) for view, flip in zip(used, flips, strict=True)}
+        if _fit(taken, called):
+            yield tuple(view.layout(orders[view], called[view]) for view in used)
+
+
+def _turned(holds: tuple[Part, ...], flip: bool) -> tuple[Part, ...]:  # noqa: FBT001 - a table's column
+    if not flip:
+        return holds
+    return tuple(BIASES[1 - BIASES.index(part)] for part in holds)
+
+
+def _fit(taken: Sequence[_Taken], called: Mapping[View, tuple[Part, ...]]) -> bool:
+    """Whether no gate has two biases of one kind, and the candidate's inner one is the recurrent bias."""
+    seen: set[tuple[Gate, Part]] = set()
+    for one in taken:
+        assert one.place is not None
+        view, part, _ = one.place
+        name = called[view][view.holds.index(part)]
+        if (one.gate, name) in seen or (one.inside is not None and one.inside != (name == "recurrent_bias")):
+            return False
+        seen.add((one.gate, name))
+    return True

@@ -1,0 +1,136 @@
+"""Which tensors of a checkpoint can be the cells of the run, and what their names count: layers, directions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from grubridge.files.tensors import StoredTensor
+from grubridge.spec import DTYPES, Direction
+
+from .views import View, bias_view, weight_views
+
+__all__ = ["Structure", "structures"]
+
+_NUMBER = re.compile(r"(?<![0-9])(0|[1-9][0-9]?)(?![0-9])")
+_DIRECTIONS = (
+    ("", "_reverse"),
+    ("forward", "backward"),
+    ("fwd", "bwd"),
+    ("fw", "bw"),
+)
+_MOST_WEIGHTS = 10
+"""More matrices that fit are looked at module by module: two GRUs side by side are not one cell."""
+
+
+_Ways = tuple[int, bool, tuple[str, str], Mapping[str, str]]
+"""H, whether there are two directions, what tells them apart, and the forward tensors by their names with
+placeholders."""
+
+@dataclass(frozen=True)
+class Structure:
+    """Tensors that can be the cells of one stack.
+
+    Args:
+        hidden_size: H.
+        weights: every way to take each matrix of the first layer that reads forward; names with placeholders.
+        biases: likewise the vectors.
+        numbers: the layers, as the names count them.
+        counted: whether the names have placeholders.
+        directions: forward, or both.
+        endings: what "{direction}" stands for.
+    """
+
+    hidden_size: int
+    weights: tuple[tuple[View, ...], ...]
+    biases: tuple[View, ...]
+    numbers: range
+    counted: bool
+    directions: tuple[Direction, ...]
+    endings: Mapping[Direction, str]
+
+
+def structures(
+    tensors: Mapping[str, StoredTensor], input_size: int, outputs: int
+) -> Iterator[Structure]:
+    """Yield the structures that `tensors` can have, simple ones first.
+
+    Args:
+        tensors: of the checkpoint, in the file's order.
+        input_size: I.
+        outputs: D*H.
+    """
+    usable = {
+        name: one for name, one in tensors.items() if one.dtype in DTYPES and not set(name) & {"{", "}"}
+    }
+    ways: list[_Ways] = [(outputs, False, _DIRECTIONS[0], {name: name for name in usable})]
+    if outputs % 2 == 0:
+        twins = ((endings, _twins(usable, *endings)) for endings in _DIRECTIONS)
+        ways += [(outputs // 2, True, endings, names) for endings, names in twins if names]
+    for layered in (False, True):
+        for hidden_size, both, (forward, backward), names in ways:
+            for numbers, named in _layered(names) if layered else [(range(1), names)]:
+                first = {name: usable[own] for name, own in named.items()}
+                for scope in _scopes(first, input_size, hidden_size):
+                    weights = (tuple(weight_views(name, one, input_size, hidden_size)) for name, one in scope.items())
+                    biases = (bias_view(name, one, hidden_size) for name, one in scope.items())
+                    yield Structure(
+                        hidden_size,
+                        tuple(views for views in weights if views),
+                        tuple(view for view in biases if view is not None),
+                        numbers,
+                        layered or both,
+                        ("forward", "backward") if both else ("forward",),
+                        {"forward": forward, "backward": backward},
+                    )
+
+
+def _twins(names: Mapping[str, object], forward: str, backward: str) -> dict[str, str]:
+    """Return the names that both directions have, with "{direction}", and the forward tensor's own."""
+    found: dict[str, str] = {}
+    for name in names:
+        if name.count(backward) == 1 and (twin := name.replace(backward, forward)) in names:
+            found[name.replace(backward, "{direction}")] = twin
+    return found
+
+
+def _layered(names: Mapping[str, str]) -> Iterator[tuple[range, dict[str, str]]]:
+    """Yield (the layers, names with "{layer}" and the first layer's own) for every number in the names that counts."""
+    found: dict[int, dict[str, dict[int, str]]] = {}
+    for name, first in names.items():
+        for at, match in enumerate(_NUMBER.finditer(name)):
+            template = f"{name[: match.start()]}{{layer}}{name[match.end() :]}"
+            found.setdefault(at, {}).setdefault(template, {})[int(match.group())] = first
+    for families in found.values():
+        counts = {range(min(numbers), max(numbers) + 1) for numbers in families.values()}
+        for numbers in sorted(counts, key=len):
+            if len(numbers) > 1 and numbers[0] in (0, 1):
+                whole = {
+                    template: members[numbers[0]]
+                    for template, members in families.items()
+                    if sorted(members) == list(numbers)
+                }
+                if whole:
+                    yield numbers, whole
+
+
+def _scopes(
+    tensors: Mapping[str, StoredTensor], input_size: int, hidden_size: int
+) -> Iterator[dict[str, StoredTensor]]:
+    """Yield the tensors to search together: all of them, or in a large checkpoint those of each module."""
+    left: list[tuple[str, dict[str, StoredTensor]]] = [("", dict(tensors))]
+    while left:
+        prefix, scope = left.pop(0)
+        fitting = [name for name, one in scope.items() if any(weight_views(name, one, input_size, hidden_size))]
+        if len(fitting) < 2:
+            continue
+        if len(fitting) <= _MOST_WEIGHTS:
+            yield scope
+            continue
+        inner: dict[str, dict[str, StoredTensor]] = {}
+        for name, one in scope.items():
+            match = re.match(r"[^./]*[./]", name[len(prefix) :])
+            if match is not None:
+                inner.setdefault(prefix + match.group(), {})[name] = one
+        left.extend(inner.items())
