@@ -14,7 +14,7 @@ from grubridge.checker.probe import probe_from_arrays
 from grubridge.errors import ProbeError
 from grubridge.files.opening import check_budget, check_openable, shown
 from grubridge.files.text import printable
-from grubridge.spec import Array, GRUSpec
+from grubridge.spec import GATE_NAMES, Array, GRUSpec
 from grubridge.traces import Probe
 
 __all__ = ["read_inputs"]
@@ -29,7 +29,7 @@ def read_inputs(inputs: object, spec: GRUSpec) -> tuple[Probe, str]:
         inputs: x [T, I] or [B, T, I], of which the first sequence is taken; [T] where I is 1; a mapping of x
             and, if wanted, initial_state [L*D, B, H] and lengths [B]; a text of numbers, "1,2,9,8", or with
             more than one number a step "1,2;9,8"; or a path: a .csv file with a row a step and perhaps a line
-            of headings, an .npy file of x, an .npz file of these.
+            of headings, an .npy file of x, an .npz file of these, or a recording, whose outputs do not matter.
         spec: what is fed; numbers are rounded to its dtype.
 
     Raises:
@@ -41,7 +41,7 @@ def read_inputs(inputs: object, spec: GRUSpec) -> tuple[Probe, str]:
     if isinstance(inputs, (str, Path)):
         path = Path(inputs)
         found = _table(path) if path.suffix.lower() == ".csv" else read_arrays(path)
-        arrays = {"x": found} if isinstance(found, np.ndarray) else dict(found)
+        arrays = {"x": found} if isinstance(found, np.ndarray) else _without_outputs(found)
         try:
             return _one_sequence(arrays, spec, path.name)
         except ProbeError as error:
@@ -52,6 +52,10 @@ def read_inputs(inputs: object, spec: GRUSpec) -> tuple[Probe, str]:
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, a ragged list, ...
         raise ProbeError(f"the inputs cannot be made NumPy arrays: {error}") from error
     return _one_sequence(arrays, spec, "given")
+
+
+def _without_outputs(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array for name, array in arrays.items() if name not in ("hidden", "last", *GATE_NAMES)}
 
 
 def _one_sequence(arrays: Mapping[str, Array], spec: GRUSpec, origin: str) -> tuple[Probe, str]:

@@ -38,8 +38,9 @@ def test_tables(tmp_path: Path) -> None:
 def test_arrays(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X.astype(np.float32))
     np.savez(tmp_path / "x.npz", x=np.stack([X, -X]), lengths=[2, 3])
+    np.savez(tmp_path / "recording.npz", x=X[None], hidden=np.zeros((1, 3, 1)), update=np.zeros((1, 3, 1)))
 
-    assert _x(tmp_path / "x.npy") == X.tolist()
+    assert _x(tmp_path / "x.npy") == _x(tmp_path / "recording.npz") == X.tolist()
     assert _x(tmp_path / "x.npz") == X[:2].tolist()
     assert _x(X) == _x(X[None]) == _x(X.tolist()) == X.tolist()
     assert _x([1, 2.5], ONE) == [[1.0], [2.5]]
