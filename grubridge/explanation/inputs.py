@@ -29,7 +29,7 @@ def read_inputs(inputs: object, spec: GRUSpec) -> tuple[Probe, str]:
         inputs: x [T, I] or [B, T, I], of which the first sequence is taken; [T] where I is 1; a mapping of x
             and, if wanted, initial_state [L*D, B, H] and lengths [B]; a text of numbers, "1,2,9,8", or with
             more than one number a step "1,2;9,8"; or a path: a .csv file with a row a step and perhaps a line
-            of headings, an .npy file of x, an .npz file of these, or a recording, whose outputs do not matter.
+            of headings, an .npy file of x, an .npz file of these, or of a recording, whose outputs are left.
         spec: what is fed; numbers are rounded to its dtype.
 
     Raises:
