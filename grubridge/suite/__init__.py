@@ -1,0 +1,1 @@
+"""Every pair of a manifest, checked: the equivalence check of a repository."""
