@@ -9,10 +9,11 @@ import numpy as np
 
 from grubridge.diagnosis.explain import explain
 from grubridge.diagnosis.weight_change import localise
+from grubridge.reference import Cell, cell, one_step
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.inputs import initial_state
-from grubridge.spec import Array, Gate, Gates, GRUDirection, GRUSpec
-from grubridge.traces import DirectionTrace, Place, Probe, Trace
+from grubridge.spec import Array, Direction, Gate, Gates, GRUSpec
+from grubridge.traces import DirectionTrace, Place, Probe, Trace, previous_state
 
 from .causes import mistake, unexplained, weight
 from .compare import compare
@@ -36,8 +37,9 @@ _TAKES = (
 def compare_steps(
     spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]
 ) -> list[Comparison]:
-    """Judge every step from the recorded state before it, and the gates where they are recorded."""
-    return list(compare(spec, *_trace(spec, recording), "read", sides, how))
+    """Judge every step from the recorded state before it, and the gates that are recorded."""
+    found = compare(spec, *_trace(spec, recording), "read", sides, how)
+    return [one for one in found if one.quantity == "hidden" or one.quantity in recording.gates]
 
 
 def explain_steps(
@@ -66,20 +68,21 @@ def _trace(spec: GRUSpec, recording: Recording) -> tuple[Trace, Probe]:
     places: dict[Place, DirectionTrace] = {}
     for _, name, direction in spec.directions():
         start = initial_state(direction, run.probe, (0, name))
-        gates = _gates(recording, direction)
+        gates = _gates(recording, cell(spec.layers[0], direction), name, start, run.probe)
         places[0, name] = DirectionTrace(run.probe.x, start, run.outputs[name], gates, "recorded")
     return Trace(RECORDED, "", "", recording.dtype, native=True, places=places), run.probe
 
 
-def _gates(recording: Recording, direction: GRUDirection) -> Gates[Array] | None:
-    """The recorded gates; one that the cell does not have is a constant."""
+def _gates(
+    recording: Recording, numbers: Cell, name: Direction, start: Array, probe: Probe
+) -> Gates[Array] | None:
+    """The recorded gates, and those of the equations in the place of any that was not recorded."""
     if not recording.gates or recording.hidden is None:
         return None
-    constants: dict[Gate, float] = {"update": 0.0, "reset": 1.0}
-    shape = recording.hidden.shape
-    absent = {gate: np.full(shape, constants[gate]) for gate in direction.absent_gates}
-    gates = {**absent, **recording.gates}
-    return Gates(gates["update"], gates["reset"], gates["candidate"])
+    previous = previous_state(name, recording.hidden.astype(np.float64), start, recording.lengths)
+    with np.errstate(all="ignore"):
+        exact, _ = one_step(numbers, probe.x.astype(np.float64), previous)
+    return Gates(*(recording.gates.get(gate, computed) for gate, computed in exact.items()))
 
 
 def _holds(spec: GRUSpec, recording: Recording, how: Arithmetic, sides: tuple[Side, Side]) -> bool:

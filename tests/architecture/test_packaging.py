@@ -60,7 +60,10 @@ def test_holds_every_module_and_nothing_else(kind: str, wheels: dict[str, Path],
     with zipfile.ZipFile(wheels[kind]) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
-    assert held == library | commands | {"grubridge/py.typed"}
+    patterns = ("grubridge/py.typed", "grubridge/**/schema.json", "grubridge/layouts/shipped/*.toml")
+    data = {path.relative_to(checkout).as_posix() for one in patterns for path in checkout.glob(one)}
+    assert held == library | commands | data
+    assert len(data) > len(patterns)
 
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist", "editable"])

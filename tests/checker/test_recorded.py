@@ -181,7 +181,8 @@ def test_recorded_gates_are_compared(absent: Any) -> None:
     outcome = held("m", spec, _with_gates(spec))
 
     assert outcome.by_the_bound is Verdict.EQUIVALENT
-    assert [one.quantity for one in outcome.comparisons] == ["hidden", "update", "reset", "candidate"]
+    recorded = ["hidden", *(gate for gate in ("update", "reset", "candidate") if gate != absent)]
+    assert [one.quantity for one in outcome.comparisons] == recorded
     assert outcome.runs[0].gates == "recorded"
     recomposition = outcome.comparisons[0].recomposition
     assert recomposition is not None
@@ -201,6 +202,19 @@ def test_a_wrong_gate_is_a_difference() -> None:
         "reset": "DIFFERENT",
         "candidate": "EQUIVALENT",
     }
+
+
+def test_gates_may_be_recorded_in_part() -> None:
+    """As a cell that returns (h, r, z) shows them."""
+    spec = member("reset_after")
+    recording = _with_gates(spec)
+    shown = {gate: recording.gates[gate] for gate in ("update", "reset")}
+    right = held("m", spec, replace(recording, gates=shown))
+    wrong = held("m", spec, replace(recording, gates=dict(zip(shown, reversed(shown.values()), strict=True))))
+
+    assert [one.quantity for one in right.comparisons] == ["hidden", "update", "reset"]
+    assert right.by_the_bound is Verdict.EQUIVALENT
+    assert wrong.by_the_bound is not Verdict.EQUIVALENT
 
 
 def test_an_update_gate_that_takes_is_told() -> None:
