@@ -13,6 +13,8 @@ from grubridge.artifacts import open_artifact
 from grubridge.backends.base import Artifact
 from grubridge.backends.registry import BACKENDS
 from grubridge.checker.calibration import Calibration
+from grubridge.checker.plan import PlannedRun, Subject, plan_group
+from grubridge.checker.result import CheckedArtifact
 from grubridge.formats.registry import adapter
 from grubridge.reference.arithmetic import Arithmetic, arithmetic_of
 from grubridge.spec import GRUSpec
@@ -52,11 +54,24 @@ def arithmetic(spec: GRUSpec, trace: Trace) -> Arithmetic:
     if trace.backend not in BACKENDS:
         return arithmetic_of(trace.backend, trace.dtype)
     with tempfile.TemporaryDirectory(prefix="grubridge-bench-") as folder:
-        calibration = Calibration("cpu", Path(folder))
-        jobs = calibration.jobs([(trace.backend, spec)])
+        calibration, planned = Calibration("cpu", Path(folder)), _planned(spec, trace.backend, Path(folder))
+        jobs = calibration.jobs([planned])
         calibration.learn([_started(job.backend).run(job.artifact, job.probe, "cpu") for job in jobs])
-    errors = calibration.constants(trace.backend, spec, trace.dtype, "cpu").errors
+    errors = calibration.constants(planned, trace.dtype, "cpu").errors
     return arithmetic_of(trace.backend, trace.dtype, "cpu", errors)
+
+
+def _planned(spec: GRUSpec, backend: str, folder: Path) -> PlannedRun:
+    """The run of a file that holds `spec`, as a check plans it."""
+    path = folder / f"model{adapter(BACKENDS[backend].formats[0]).SUFFIXES[0]}"
+    grubridge.write(spec, path)
+    opened = open_artifact(path)
+    stack = opened.select()
+    about = CheckedArtifact(
+        str(path), str(path), opened.format.NAME, stack.name, spec.dtype.name, sha256=None
+    )
+    (planned,) = plan_group([Subject(about, spec, stack)], [backend], folder).runs
+    return planned
 
 
 def _started(backend: str) -> Any:  # noqa: ANN401 - a module with the names of `Backend`
