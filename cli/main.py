@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from . import backends, convert, explain, formats, inspect, trace, verify
+from . import backends, convert, explain, formats, identify, inspect, trace, verify
 from .console import COULD_NOT, leave, run_guarded, say, unwind_on_signals
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("trace")(trace.trace)
 app.command("explain")(explain.explain)
+app.command("identify")(identify.identify)
 app.command("formats")(formats.formats)
 app.command("backends")(backends.backends)
 

@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from grubridge.files.tensors import TensorFile
 from grubridge.spec import Capabilities, GRUSpec, Layout, TensorRecord
 
-__all__ = ["Contents", "FormatAdapter", "Provenance", "ReadHints", "StackEntry", "WriteOptions", "Written"]
+__all__ = [
+    "Contents",
+    "FormatAdapter",
+    "Provenance",
+    "ReadHints",
+    "StackEntry",
+    "TensorAdapter",
+    "WriteOptions",
+    "Written",
+]
 
 
 @dataclass(frozen=True)
@@ -145,3 +155,11 @@ class FormatAdapter(Protocol):
 
         The caller has made sure that the format can hold the spec (`unsupported` found no reason).
         """
+
+
+@runtime_checkable
+class TensorAdapter(FormatAdapter, Protocol):
+    """An adapter of files that are tensors with names, whose cells a layout may describe."""
+
+    def tensors(self, path: Path) -> TensorFile:
+        """List the tensors in the file. Raises FileFormatError."""

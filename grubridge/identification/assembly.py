@@ -31,10 +31,10 @@ def layouts(
     """
     order = [gate for gate in GATE_NAMES if gate in hit.weights]
     weights = weight_layouts(hit.choice, hit.weights)
-    inputs = {gate: hit.choice.inputs[hit.weights[gate][0]].view.name for gate in order}
+    names = {gate: hit.choice.names(*hit.weights[gate]) for gate in order}
     used = {gate: hit.biases[gate] for gate in order}
     taken = {tensor.name for tensor in weights}
-    for named in biases.layouts(used, reset_after=hit.reset == "after", weights=inputs):
+    for named in biases.layouts(used, reset_after=hit.reset == "after", weights=names):
         if taken & {tensor.name for tensor in named}:
             continue  # what is 2 x H can be taken for two biases as well
         yield CellLayout(

@@ -1,7 +1,7 @@
 """Which biases a gate can have, by their values; and which tensors then hold which gate's bias.
 
-The search looks at values alone, equal ones once: biases that are all zero would otherwise count as many times
-as there are tensors. Which tensor is meant is decided afterwards, so that every tensor is used as a whole.
+The search looks at values alone, equal ones once: biases that are all zero would otherwise count as many
+times as there are tensors. Which tensor is meant is decided afterwards, so that each is used as a whole.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .views import View
 __all__ = ["Biases", "GateBias", "plainness"]
 
 GateBias = tuple[int, int]
-"""The values that a gate adds, as indices into `Biases.values`: outside of r and inside of it where r multiplies
-the recurrent product, else two that are added, the smaller index first."""
+"""The values that a gate adds, as indices into `Biases.values`: outside of r and inside of it where r
+multiplies the recurrent product, else two that are added, the smaller index first."""
 
 _Place = tuple[View, Part, int]
 """A view, the part that it calls this row, and the gate stacked there."""
@@ -30,10 +30,10 @@ _Place = tuple[View, Part, int]
 
 @dataclass(frozen=True)
 class _Taken:
-    """Where a gate's bias is: a place, or None where it has none."""
+    """Where a gate's bias is."""
 
     gate: Gate
-    place: _Place | None
+    place: _Place
     inside: bool | None  # of r; None where that is the same
 
 
@@ -67,51 +67,62 @@ class Biases:
     def summed(self) -> Array:
         """Return what every one of `sums` adds, [N, H]."""
         one, other = np.array(self.sums).T
-        return self.values[one] + self.values[other]
+        total: Array = self.values[one] + self.values[other]
+        return total
 
     def layouts(
-        self, used: Mapping[Gate, GateBias], *, reset_after: bool, weights: Mapping[Gate, str]
+        self, used: Mapping[Gate, GateBias], *, reset_after: bool, weights: Mapping[Gate, tuple[str, str]]
     ) -> list[tuple[TensorLayout, ...]]:
-        """Return every way to name the tensors that hold these biases, plainest first; [] where none is whole.
+        """Return the ways to name the tensors that hold these biases, plainest first; [] where none is whole.
 
         Args:
             used: of each gate of the cell.
             reset_after: whether the candidate's second bias is inside of r.
-            weights: the name of the tensor that holds each gate's input weight: biases go along with them.
+            weights: the names of the tensors that hold each gate's input and recurrent weight.
         """
         found = dict.fromkeys(self._whole(used, reset_after=reset_after))
         return sorted(found, key=lambda tensors: plainness(tensors, weights))
 
-    def _whole(self, used: Mapping[Gate, GateBias], *, reset_after: bool) -> Iterator[tuple[TensorLayout, ...]]:
-        options: list[list[_Taken]] = []
+    def _whole(
+        self, used: Mapping[Gate, GateBias], *, reset_after: bool
+    ) -> Iterator[tuple[TensorLayout, ...]]:
+        options: list[list[_Taken | None]] = []
         for gate, bias in used.items():
             for inside, value in zip((False, True), bias, strict=True):
                 where = inside if gate == CANDIDATE and reset_after else None
-                options.append([_Taken(gate, place, where) for place in self._places[value]])
+                places = self._places[value]
+                options.append([None if place is None else _Taken(gate, place, where) for place in places])
         for taken in product(*options):
-            yield from _named([one for one in taken if one.place is not None], self.views)
+            yield from _named([one for one in taken if one is not None], self.views)
 
 
-def plainness(tensors: Sequence[TensorLayout], weights: Mapping[Gate, str]) -> tuple[object, ...]:
-    """Rank: as many biases for each gate, all that there are, names and order that go along with the weights.
+def plainness(tensors: Sequence[TensorLayout], weights: Mapping[Gate, tuple[str, str]]) -> tuple[object, ...]:
+    """Rank: as many biases for each gate, from where its weights are, named along with them; then many.
 
     Args:
         tensors: what the tensors of the biases hold.
-        weights: the name of the tensor that holds each gate's input weight.
+        weights: the names of the tensors that hold each gate's input and recurrent weight.
     """
-    of_gate = {sum(len(one.holds) for one in tensors if gate in one.gates) for gate in weights if gate != CANDIDATE}
-    changes: dict[tuple[Part, ...], list[tuple[str, str]]] = {}
-    for tensor in tensors:
-        changes.setdefault(tensor.holds, []).extend((weights[gate], tensor.name) for gate in tensor.gates)
-    order = [list(weights).index(gate) for tensor in tensors for gate in tensor.gates]
-    parts = [BIASES.index(tensor.holds[0]) for tensor in tensors]
-    kinds = sum(substitutions(pairs) for pairs in changes.values())
-    return len(of_gate), kinds, -len(tensors), order, parts
+    gated = [gate for gate in weights if gate != CANDIDATE]
+    counts = {sum(len(one.holds) for one in tensors if gate in one.gates) for gate in gated}
+    modules = {_module(name) for names in weights.values() for name in names}
+    strangers = sum(_module(one.name) not in modules for one in tensors)
+    named: dict[tuple[Part, ...], list[tuple[str, str]]] = {}
+    for one in tensors:
+        named.setdefault(one.holds, []).extend((weights[gate][0], one.name) for gate in one.gates)
+    changes = sum(substitutions(pairs) - 1 for pairs in named.values())
+    order = [list(weights).index(gate) for one in tensors for gate in one.gates]
+    parts = [BIASES.index(one.holds[0]) for one in tensors]
+    return len(counts), strangers, changes, -len(tensors), order, parts
+
+
+def _module(name: str) -> str:
+    return name[: max(name.rfind("."), name.rfind("/")) + 1]
 
 
 def _named(taken: Sequence[_Taken], views: Sequence[View]) -> Iterator[tuple[TensorLayout, ...]]:
     """Yield what each tensor holds, for every way to call its rows input or recurrent biases."""
-    places = [one.place for one in taken if one.place is not None]
+    places = [one.place for one in taken]
     used = [view for view in views if any(place[0] is view for place in places)]
     whole = sum(view.count * len(view.holds) for view in used)
     if len(set(places)) != len(places) or len(places) != whole:
@@ -120,7 +131,7 @@ def _named(taken: Sequence[_Taken], views: Sequence[View]) -> Iterator[tuple[Ten
     for view in used:
         rows: list[list[Gate]] = [[], []]
         for row, part in enumerate(view.holds):
-            at = {one.place[2]: one.gate for one in taken if one.place and one.place[:2] == (view, part)}
+            at = {one.place[2]: one.gate for one in taken if one.place[:2] == (view, part)}
             rows[row] = [at[index] for index in range(view.count)]
         if len(view.holds) == 2 and rows[0] != rows[1]:
             return
@@ -141,7 +152,6 @@ def _fit(taken: Sequence[_Taken], called: Mapping[View, tuple[Part, ...]]) -> bo
     """Whether no gate has two biases of one kind, and the candidate's inner one is the recurrent bias."""
     seen: set[tuple[Gate, Part]] = set()
     for one in taken:
-        assert one.place is not None
         view, part, _ = one.place
         name = called[view][view.holds.index(part)]
         if (one.gate, name) in seen or (one.inside is not None and one.inside != (name == "recurrent_bias")):

@@ -1,4 +1,4 @@
-"""Which tensors can be the weights of a cell: every set whose shapes make two or three gates, plainest first."""
+"""Which tensors can be the weights of a cell: every set whose shapes make two or three gates."""
 
 from __future__ import annotations
 
@@ -49,8 +49,12 @@ class Choice:
         """How many gates the cell has, the candidate included."""
         return len(self.inputs)
 
+    def names(self, of_input: int, of_recurrent: int) -> tuple[str, str]:
+        """Return the names of the tensors that hold an input and a recurrent weight."""
+        return self.inputs[of_input].view.name, self.recurrents[of_recurrent].view.name
+
     def fits(self, of_input: int, of_recurrent: int) -> bool:
-        """Whether one gate can have this input and this recurrent weight: parts of one product stay together."""
+        """Whether one gate can have these two weights: the parts of one product with [x, h] stay together."""
         one, other = self.inputs[of_input], self.recurrents[of_recurrent]
         if len(one.view.holds) == len(other.view.holds) == 1:
             return True
@@ -82,7 +86,7 @@ def weight_choices(views: Sequence[Sequence[View]]) -> list[Choice]:
 
 
 def substitutions(pairs: Sequence[tuple[str, str]]) -> int:
-    """Return how many different changes turn the first names into the second: 1 for W_xz, W_hz and W_xr, W_hr."""
+    """Return how many different changes turn first names into second: 1 for W_xz, W_hz and W_xr, W_hr."""
     return len({_change(*pair) for pair in pairs})
 
 

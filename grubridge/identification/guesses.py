@@ -1,7 +1,7 @@
 """Whole layouts to run from end to end, plainest first, where single steps cannot be looked at.
 
-The names are believed first: the i-th input weight, recurrent weight and bias belong to one gate. Then every order
-of each is tried by itself.
+The names are believed first: the i-th input weight, recurrent weight and bias belong to one gate. Then every
+order of each is tried by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Place = tuple[View, int]
 _INPUT: Part = "input_bias"
 _RECURRENT: Part = "recurrent_bias"
 
-_CHOICES, _OF_BIASES = 16, 8
+_CHOICES, _OF_BIASES = 16, 12
 """Sets of weights, and of biases for them, that are tried as long as names are believed."""
 
 
@@ -83,11 +83,14 @@ def _biases(
     views: Sequence[View], choice: Choice, at: Mapping[Gate, tuple[int, int]], *, together: bool
 ) -> Iterator[tuple[TensorLayout, ...]]:
     """Yield what the biases can be: what goes along with the weights, or everything."""
-    weights = {gate: choice.inputs[pair[0]].view.name for gate, pair in at.items()}
+    weights = {gate: choice.names(*pair) for gate, pair in at.items()}
     free = [view for view in views if view.name not in {one.name for one in choice.views}]
     if together:
-        order = tuple(at)
-        found = [one for some in _subsets(free) for one in _of_views(some, order, order)]
+        fused = max(view.count for view in choice.views) == len(at)
+        orders = (
+            [tuple(at)] if fused else list(permutations(at))
+        )  # a file may list its tensors by the alphabet
+        found = [one for some in _subsets(free) for order in orders for one in _of_views(some, order, order)]
         yield from sorted(found, key=lambda tensors: plainness(tensors, weights))[:_OF_BIASES]
         return
     for some in _subsets(free):
@@ -121,7 +124,7 @@ def _of_views(views: Sequence[View], order: _Order, other: _Order) -> Iterator[t
 def _patterns(
     places: int, order: _Order, other: _Order, gates: int
 ) -> Iterator[tuple[tuple[Part, ...], _Order]]:
-    """Yield (part, gate) of every place: one bias for each gate, one more for the candidate, or two for each."""
+    """Yield (part, gate) of every place: a bias for each gate, one more for the candidate, or two each."""
     if places == gates:
         yield (_INPUT,) * gates, order
         yield (_RECURRENT,) * gates, order
@@ -141,9 +144,7 @@ def _places(views: Sequence[View]) -> list[_Place]:
     return [(view, index) for view in views for index in range(view.count)]
 
 
-def _layouts(
-    views: Sequence[View], held: dict[_Place, tuple[Part, Gate]]
-) -> tuple[TensorLayout, ...] | None:
+def _layouts(views: Sequence[View], held: dict[_Place, tuple[Part, Gate]]) -> tuple[TensorLayout, ...] | None:
     """Return what the tensors hold; None where one would hold both kinds, or a gate twice."""
     found: list[TensorLayout] = []
     for view in views:

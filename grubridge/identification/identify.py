@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from grubridge.checker.algebra.proof import prove
@@ -13,9 +13,10 @@ from grubridge.files.opening import shown
 from grubridge.files.staging import check_target, staged
 from grubridge.files.tensors import StoredTensor, TensorFile
 from grubridge.files.text import listed, printable
+from grubridge.formats.base import TensorAdapter
 from grubridge.formats.registry import FORMATS, adapter, detect
 from grubridge.layouts.description import CellLayout
-from grubridge.layouts.finding import find
+from grubridge.layouts.finding import FoundStack, find
 from grubridge.layouts.toml import load, shipped, to_toml
 
 from .assembly import without_prefix
@@ -27,11 +28,11 @@ from .search import Found, search
 
 __all__ = ["identify"]
 
-_Candidate = tuple[bool, str, CellLayout]
-"""Whether a layout is a shipped one, the prefix of its tensors, and the layout."""
-
 _MEASURED = 16
 """Layouts that are held against the whole run, of those that fit the steps looked at."""
+
+_Candidate = tuple[bool, str, CellLayout]
+"""Whether a layout is a shipped one, the prefix of its tensors, and the layout."""
 
 
 def identify(
@@ -53,7 +54,7 @@ def identify(
         force: replace it if it exists.
 
     Raises:
-        IdentificationError: when no layout explains the run; it says which comes nearest and the likely reason.
+        IdentificationError: when no layout explains the run; it says what comes nearest and the likely reason.
         FileFormatError: when a file cannot be read.
         ProbeError: when the arrays of the run do not fit each other.
         StackSelectionError: when no tensor is called so.
@@ -64,33 +65,86 @@ def identify(
         check_target(Path(out), force=force)
     recording = read_recording(Path(example))
     file = _tensors(path)
-    best: tuple[Mapping[str, StoredTensor], Found, list[Fit]] | None = None
+    looked_at: list[_Group] = []
     for keys, tensors in file.groups.items():
-        chosen = _behind(tensors, stack)
-        if not chosen:
+        group = _Group(keys, _behind(tensors, stack), recording)
+        if not group.tensors:
             continue
-        measured = list(_measured(keys, chosen, _shipped(chosen), recording))
-        found = search(chosen, recording, known=any(fit.measure.fits for fit in measured))
-        measured += _measured(keys, chosen, _found(found), recording)
-        fits = sorted((fit for fit in measured if fit.measure.fits), key=_rank)
-        if fits:
-            return _identification(path, file, recording, chosen, found, fits, out, force=force)
-        if best is None or (measured and not best[2]):
-            best = chosen, found, measured
-    if best is None:
+        group.look()
+        if group.fits:
+            found = _identification(file, group, None if out is None else str(out))
+            if out is not None:
+                _write(found, Path(out), force=force)
+            return found
+        looked_at.append(group)
+    if not looked_at:
         names = [name for tensors in file.groups.values() for name in tensors]
-        begin = f" whose name begins with {printable(stack)!r}" if stack is not None else ""
-        raise StackSelectionError(f"{shown(path)}: it holds no tensor{begin}; it holds {listed(names) or 'none'}")
-    raise IdentificationError(_nothing(path, recording, *best))
+        wanted = f" whose name begins with {printable(stack)!r}" if stack is not None else ""
+        raise StackSelectionError(
+            f"{shown(path)}: it holds no tensor{wanted}; it holds {listed(names) or 'none'}"
+        )
+    raise IdentificationError(_nothing(path, max(looked_at, key=lambda group: len(group.measured))))
+
+
+@dataclass
+class _Group:
+    """Tensors under the same keys of a file, held against the run.
+
+    Args:
+        keys: that lead to them.
+        tensors: by name.
+        recording: the run.
+        measured: every layout that was held against the whole run.
+        found: what was searched.
+    """
+
+    keys: tuple[str, ...]
+    tensors: Mapping[str, StoredTensor]
+    recording: Recording
+    measured: list[Fit] = field(default_factory=list)
+    found: Found = field(default_factory=lambda: Found(0.0))
+
+    @property
+    def fits(self) -> list[Fit]:
+        """Those that explain the run, the best first."""
+        return sorted((fit for fit in self.measured if fit.measure.fits), key=_rank)
+
+    def look(self) -> None:
+        """Try the shipped layouts, then all others."""
+        known = [(True, stack.prefix, stack.layout) for name in shipped() for stack in self._find(load(name))]
+        self.measured += self._measured(known)
+        self.found = search(self.tensors, self.recording, known=bool(self.fits))
+        near = [(False, *without_prefix(layout)) for _, layout in self.found.near[:_MEASURED]]
+        self.measured += self._measured(near)
+
+    def same(self, one: Fit, other: Fit) -> bool:
+        """Whether two layouts make the same function of the tensors, proved by its numbers."""
+        left, right = (read(fit.layout, fit.prefix, self.tensors) for fit in (one, other))
+        if left is None or right is None or left.io.output_activation != right.io.output_activation:
+            return False
+        return prove(left, right).equal
+
+    def _find(self, layout: CellLayout) -> tuple[FoundStack, ...]:
+        return find(layout, self.tensors)
+
+    def _measured(self, candidates: Iterable[_Candidate]) -> Iterator[Fit]:
+        for is_shipped, prefix, layout in candidates:
+            spec = read(layout, prefix, self.tensors)
+            held = None if spec is None else measure(spec, self.recording)
+            if held is not None:
+                stacks = (stack for stack in self._find(layout) if stack.prefix == prefix)
+                claimed = {name for stack in stacks for name in stack.claimed()}
+                left = tuple(name for name in self.tensors if name not in claimed)
+                yield Fit(layout, is_shipped, prefix, self.keys, held, left)
 
 
 def _tensors(path: Path) -> TensorFile:
     found = detect(path)
-    if "layout" not in found.HINTS:
-        named = ", ".join(name for name in FORMATS if "layout" in adapter(name).HINTS)
+    if not isinstance(found, TensorAdapter):
+        named = ", ".join(name for name in FORMATS if isinstance(adapter(name), TensorAdapter))
         raise UnknownFormatError(
-            f"{shown(path)}: this is a file of the format {found.NAME}, which says itself how its GRUs are stored; "
-            f"a layout is looked for in files of named tensors: {named}"
+            f"{shown(path)}: this is a file of the format {found.NAME}, which says itself how its GRUs are "
+            f"stored; a layout is looked for in files of named tensors: {named}"
         )
     return found.tensors(path)
 
@@ -102,115 +156,60 @@ def _behind(tensors: Mapping[str, StoredTensor], stack: str | None) -> Mapping[s
     return {name: one for name, one in tensors.items() if name.startswith(prefixes)}
 
 
-def _shipped(tensors: Mapping[str, StoredTensor]) -> list[_Candidate]:
-    return [(True, stack.prefix, stack.layout) for name in shipped() for stack in find(load(name), tensors)]
-
-
-def _found(found: Found) -> list[_Candidate]:
-    return [(False, *without_prefix(layout)) for _, layout in found.near[:_MEASURED]]
-
-
-def _measured(
-    keys: tuple[str, ...],
-    tensors: Mapping[str, StoredTensor],
-    candidates: Iterable[_Candidate],
-    recording: Recording,
-) -> Iterator[Fit]:
-    """Yield what layouts make of the whole run."""
-    for is_shipped, prefix, layout in candidates:
-        spec = read(layout, prefix, tensors)
-        held = None if spec is None else measure(spec, recording)
-        if held is not None:
-            stacks = (stack for stack in find(layout, tensors) if stack.prefix == prefix)
-            claimed = {name for stack in stacks for name in stack.claimed()}
-            left = tuple(name for name in tensors if name not in claimed)
-            yield Fit(layout, is_shipped, prefix, keys, held, left)
-
-
 def _rank(fit: Fit) -> tuple[float, int, bool]:
-    """Order: the checker's measure, then what uses more of the tensors, then what can be asked for by name."""
+    """Order: the checker's measure, then what uses most of the tensors, then what has a name."""
     return round(fit.measure.headroom, 1), len(fit.left_over), not fit.shipped
 
 
-def _identification(
-    path: Path,
-    file: TensorFile,
-    recording: Recording,
-    tensors: Mapping[str, StoredTensor],
-    found: Found,
-    fits: list[Fit],
-    out: Path | str | None,
-    *,
-    force: bool,
-) -> Identification:
-    first = replace(fits[0], remarks=remarks(fits[0].layout, fits[0].prefix, tensors))
+def _identification(file: TensorFile, group: _Group, out: str | None) -> Identification:
+    first, *rest = group.fits
     others: list[Fit] = []
     apart: list[str] = []
-    for fit in fits[1:]:
+    for fit in rest:
         differs = differences(first.layout, fit.layout)
-        if not differs and fit.prefix == first.prefix:
+        if (not differs and fit.prefix == first.prefix) or any(other.differs == differs for other in others):
             continue
-        same = _same(first, fit, tensors)
-        if any(other.differs == differs for other in others):
-            continue
+        same = group.same(first, fit)
         others.append(replace(fit, same=same, differs=differs))
         if not same:
-            apart.append(what_would_tell(first.layout, fit.layout, recording))
-    identification = Identification(
-        str(path),
+            apart.append(what_would_tell(first.layout, fit.layout, group.recording))
+    return Identification(
+        str(file.path),
         file.format,
-        recording.label,
-        "the last state" if recording.hidden is None else "every step",
-        (first, *others),
-        found.tried,
-        tuple(sorted(found.cut)),
+        group.recording.label,
+        "the last state" if group.recording.hidden is None else "every step",
+        (replace(first, remarks=remarks(first.layout, first.prefix, group.tensors)), *others),
+        group.found.tried,
+        tuple(sorted(group.found.cut)),
         tuple(dict.fromkeys(apart)),
-        None if out is None else str(out),
+        out,
     )
-    if out is not None:
-        _write(identification, Path(out), force=force)
-    return identification
-
-
-def _same(one: Fit, other: Fit, tensors: Mapping[str, StoredTensor]) -> bool:
-    """Whether two layouts make the same function of the tensors, proved by its numbers."""
-    specs = [read(fit.layout, fit.prefix, tensors) for fit in (one, other)]
-    if specs[0] is None or specs[1] is None or one.layout.output_activation != other.layout.output_activation:
-        return False
-    return prove(specs[0], specs[1]).equal
 
 
 def _write(found: Identification, out: Path, *, force: bool) -> None:
     first = found.fits[0]
+    behind = f" behind {printable(first.prefix)}" if first.prefix else ""
+    path, example = (printable(Path(name).name) for name in (found.path, found.example))
     said = [
-        f"Found from {printable(Path(found.example).name)}, {found.outputs}, for the tensors of "
-        f"{printable(Path(found.path).name)}{f' behind {printable(first.prefix)}' if first.prefix else ''}.",
+        f"Found from {example}, {found.outputs}, for the tensors of {path}{behind}.",
         f"Largest error {first.measure.max_abs:.2g}: {first.measure.headroom:.2g} of what rounding may do.",
     ]
     ties = sum(not fit.same for fit in found.fits)
     if ties:
-        said.append(f"{ties} other layouts fit the run as well; see grubridge identify.")
+        said.append(f"{ties} other layouts fit the run as well: see grubridge identify.")
+    text = "".join(f"# {line}\n" for line in said) + to_toml(first.layout)
     with staged(out, force=force) as target:
-        text = "".join(f"# {line}\n" for line in said) + to_toml(first.layout)
         target.write_bytes(text.encode())
 
 
-def _nothing(
-    path: Path,
-    recording: Recording,
-    tensors: Mapping[str, StoredTensor],
-    found: Found,
-    measured: list[Fit],
-) -> str:
-    nearest = min(measured, key=lambda fit: fit.measure.headroom, default=None)
-    parts = [f"{shown(path)}: no layout explains {recording.label}"]
-    if found.tried:
-        parts.append(f"{found.tried:,} cells were tried")
-    if nearest is not None and nearest.measure.judged:
-        parts.append(
-            f"the nearest is off by {nearest.measure.max_abs:.2g}, {nearest.measure.headroom:.2g} times what rounding "
-            "may do"
-        )
-    parts += sorted(found.cut)
-    parts += [f"likely: {reason}" for reason in reasons(tensors, recording, nearest)]
+def _nothing(path: Path, group: _Group) -> str:
+    nearest = min((fit.measure for fit in group.measured), key=lambda one: one.headroom, default=None)
+    parts = [f"{shown(path)}: no layout explains {group.recording.label}"]
+    if group.found.tried:
+        parts.append(f"{group.found.tried:,} cells were tried")
+    if nearest is not None and nearest.judged:
+        error, times = f"{nearest.max_abs:.2g}", f"{nearest.headroom:.2g}"
+        parts.append(f"the nearest is off by {error}, {times} times what rounding may do")
+    parts += sorted(group.found.cut)
+    parts += [f"likely: {reason}" for reason in reasons(group.tensors, group.recording, nearest)]
     return "; ".join(parts)

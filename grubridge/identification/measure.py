@@ -24,7 +24,7 @@ __all__ = ["Measure", "measure", "read"]
 
 _OUTPUT, _OUTPUT_AT_ONCE = 64.0, 16.0
 """Units of rounding that a state may be off which was computed back from tanh of it: tanh itself errs by 10,
-and 1 / (1 - tanh(1)^2) is 2.4; |h| is at most 1. An ensemble is given the second as the unit of every step."""
+and 1 / (1 - tanh(1)^2) is 2.4; |h| is at most 1. An ensemble is given the second as the unit of a step."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def measure(spec: GRUSpec, recording: Recording) -> Measure | None:
         )
     places = {
         (0, name): DirectionTrace(
-            run.probe.x, initial_state(direction, run.probe, (0, name)), run.outputs[name], None, RECORDED
+            run.probe.x, initial_state(direction, run.probe, (0, name)), run.outputs[name], None, "recorded"
         )
         for name, direction in spec.layers[0].directions()
     }

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-
-import numpy as np
 
 from grubridge.checker.recording import Recording
 from grubridge.errors import ProbeError
 from grubridge.files.tensors import StoredTensor
-from grubridge.spec import Array
 
 from .assembly import without_prefix
-from .measure import measure, read
-from .result import Fit
+from .measure import Measure, measure, read
 from .search import search
 from .structures import structures
 
@@ -22,40 +19,60 @@ __all__ = ["reasons"]
 
 _CLOSE = 2e-2
 
+_OTHER_SHAPES = (
+    "the run has I = {} inputs and D*H = {} outputs, and no tensors of the file have the shapes of such a "
+    "cell's weights: it is another model's run, or hidden is not what the cell returned"
+)
+_NO_CELL = "the tensors make no whole cell: some of them are missing, or it is no GRU"
+_NOT_JUDGED = (
+    "rounding alone may carry such a run far from the equations: record hidden, or shorter sequences"
+)
+_NEAR = (
+    "the nearest is close: the run was made in a lower precision (TF32, half), or with the weights of "
+    "another moment of the training"
+)
+_NOT_ONE_MODEL = (
+    "the file and the run are not of one model; or the cell is none that is searched for: other gates, "
+    "normalisation, dropout that was left on, other activations"
+)
+_OTHER_START = (
+    "the first step alone does not fit: the run did not start from the state that is recorded, or from zero "
+    "where none is; record its initial_state"
+)
+_TIME_FIRST = (
+    "with batch and time exchanged it fits: the run is recorded time first; transpose x and hidden to "
+    "[B, T, ...]"
+)
+_BACKWARD = (
+    "read from its last step to its first it fits: the cell runs backward; record x and hidden in the order "
+    "in which it reads"
+)
 
-def reasons(tensors: Mapping[str, StoredTensor], recording: Recording, nearest: Fit | None) -> Iterator[str]:
-    """Yield likely reasons, the surest first; at least one.
+
+def reasons(
+    tensors: Mapping[str, StoredTensor], recording: Recording, nearest: Measure | None
+) -> Iterator[str]:
+    """Yield likely reasons; at least one.
 
     Args:
         tensors: of the checkpoint.
         recording: the run that nothing explains.
-        nearest: the layout that comes closest.
+        nearest: of the layout that comes closest.
     """
     sizes = recording.x.shape[2], recording.outputs.shape[-1]
     if not any(structure.weights for structure in structures(tensors, *sizes)):
-        yield (
-            f"the run has I = {sizes[0]} inputs and D*H = {sizes[1]} outputs, and no tensors of the file have the "
-            "shapes of such a cell's weights: it is another model's run, or hidden is not what the cell returned"
-        )
+        yield _OTHER_SHAPES.format(*sizes)
         return
     found = [reason for reason, changed in _changed(recording) if _explained(tensors, changed)]
     yield from found
     if found:
         return
     if nearest is None:
-        yield "the tensors make no whole cell: some of them are missing, or it is no GRU"
-    elif not nearest.measure.judged:
-        yield "by rounding alone such a run may come far from the equations: record hidden, or shorter sequences"
-    elif nearest.measure.max_abs < _CLOSE:
-        yield (
-            "the nearest is close: the run was made in a lower precision (TF32, half), or with the weights of "
-            "another moment of the training"
-        )
+        yield _NO_CELL
+    elif not nearest.judged:
+        yield _NOT_JUDGED
     else:
-        yield (
-            "the file and the run are not of one model; or the cell is none that is searched for: other gates, "
-            "normalisation, dropout that was left on, other activations"
-        )
+        yield _NEAR if nearest.max_abs < _CLOSE else _NOT_ONE_MODEL
 
 
 def _explained(tensors: Mapping[str, StoredTensor], recording: Recording) -> bool:
@@ -70,37 +87,18 @@ def _explained(tensors: Mapping[str, StoredTensor], recording: Recording) -> boo
 
 def _changed(recording: Recording) -> Iterator[tuple[str, Recording]]:
     """Yield what may have been recorded otherwise than it should be, and the run as it then is."""
-    hidden = recording.hidden
+    x, hidden = recording.x, recording.hidden
     if hidden is None or recording.lengths is not None:
         return
-    if hidden.shape[1] > 1:
+    plain = replace(recording, gates={})
+    if x.shape[1] > 1:
         yield (
-            "the first step alone does not fit: the run did not start from the state that is recorded, or from "
-            "zero where none is; record its initial_state",
-            replace(
-                recording, x=recording.x[:, 1:], hidden=hidden[:, 1:], initial_state=hidden[None, :, 0], gates={}
-            ),
+            _OTHER_START,
+            replace(plain, x=x[:, 1:], hidden=hidden[:, 1:], initial_state=hidden[None, :, 0]),
         )
-
-    def swapped(array: Array) -> Array:
-        return np.ascontiguousarray(array.swapaxes(0, 1))
-
-    try:
+    with suppress(ProbeError):
         yield (
-            "with batch and time exchanged it fits: the run is recorded time first; transpose x and hidden to "
-            "[B, T, ...]",
-            replace(
-                recording,
-                x=swapped(recording.x),
-                hidden=swapped(hidden),
-                initial_state=None,
-                gates={},
-            ),
+            _TIME_FIRST,
+            replace(plain, x=x.swapaxes(0, 1), hidden=hidden.swapaxes(0, 1), initial_state=None),
         )
-    except ProbeError:
-        pass
-    yield (
-        "read from its last step to its first it fits: the cell runs backward; record x and hidden in the order "
-        "in which it reads",
-        replace(recording, x=recording.x[:, ::-1], hidden=hidden[:, ::-1], gates={}),
-    )
+    yield _BACKWARD, replace(plain, x=x[:, ::-1], hidden=hidden[:, ::-1])

@@ -31,7 +31,8 @@ def differences(one: CellLayout, other: CellLayout) -> tuple[str, ...]:
         if getattr(one, key) != getattr(other, key)
     ]
     before, after = (
-        {tensor.name: _said(tensor) for tensor in of_place(layout, 0, "forward").tensors} for layout in (one, other)
+        {tensor.name: _said(tensor) for tensor in of_place(layout, 0, "forward").tensors}
+        for layout in (one, other)
     )
     for name in dict.fromkeys([*before, *after]):
         if before.get(name) != after.get(name):
@@ -77,27 +78,31 @@ def _twins(layout: CellLayout, prefix: str, tensors: Mapping[str, StoredTensor])
     for tensor in _biases(layout, prefix, tensors):
         values = tensors[prefix + tensor.name].read().astype(np.float64) + 0.0
         cut = values.reshape(len(tensor.holds) * len(tensor.gates), -1)
-        for value in cut:
-            names = seen.setdefault(value.tobytes(), [])
+        for row in cut:
+            names = seen.setdefault(row.tobytes(), [])
             if tensor.name not in names or len(cut) > 1:
                 names.append(tensor.name)
     for value, names in seen.items():
         if len(names) > 1:
             what = "are zero" if not np.frombuffer(value).any() else "are the same numbers"
             where = listed(list(dict.fromkeys(names)))
-            yield f"biases in {where} {what}: which gate has which does not matter; they go along with the weights"
+            yield f"biases in {where} {what}: which gate has which does not matter"
 
 
 def what_would_tell(one: CellLayout, other: CellLayout, recording: Recording) -> str:
     """Return, in words, what kind of run would tell two layouts apart that compute different functions."""
     keys = ("gate_activation", "candidate_activation", "output_activation")
     names = [
-        f"{getattr(one, key)} and {getattr(other, key)}" for key in keys if getattr(one, key) != getattr(other, key)
+        f"{getattr(one, key)} and {getattr(other, key)}"
+        for key in keys
+        if getattr(one, key) != getattr(other, key)
     ]
     if names:
         return f"larger inputs, or larger numbers in initial_state, where {', '.join(names)} differ"
     if recording.x.shape[1] == 1 and recording.initial_state is None:
-        return "more than one step, or an initial_state that is not zero: from zero, no recurrent weight shows"
+        return (
+            "more than one step, or an initial_state that is not zero: from zero, no recurrent weight shows"
+        )
     if recording.hidden is None:
         return "a run with hidden, of every step, and a random initial_state"
     return "a longer run with random inputs and a random initial_state"

@@ -1,8 +1,8 @@
 """The search itself: every cell that can be made of some tensors, tried on a few steps at once.
 
-Where the state before a step and after it are known, a step stands by itself. What each tensor makes of x and of
-h is computed once; a hypothesis then costs elementwise work only, done for all biases together. Whatever z is, h'
-lies between h and n: candidates that do not allow it are dropped before any z is tried.
+Where the state before a step and after it are known, a step stands by itself. What each tensor makes of x and
+of h is computed once; a hypothesis then costs elementwise work only, done for all biases together. Whatever z
+is, h' lies between h and n: candidates that do not allow it are dropped before any z is tried.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Screen:
                     yield Hit(float(error[one, u]), choice, sense, reset, functions, weights, biases)
 
     def _best(self, error: Array) -> Array:
-        """Return the places of errors within the tolerance, [N, 2]; of the smallest one where there is none."""
+        """Return the places of errors within the tolerance, [N, 2]; where there are none, of the smallest."""
         fitting = np.argwhere(error <= self._tolerance)
         if len(fitting):
             return fitting
@@ -198,7 +198,8 @@ class Screen:
         if key not in self._products:
             of = self._x if slot.part == "input_weight" else self._h
             self._products[key] = np.einsum("ni,khi->knh", of, slot.view.parts[slot.part], optimize=True)
-        return self._products[key][slot.index]
+        product: Array = self._products[key][slot.index]
+        return product
 
 
 def _telling(steps: Steps) -> tuple[Array, Array]:

@@ -1,7 +1,7 @@
 """What is tried, in which order, and when it is enough.
 
-First the usual activations, sigmoid and tanh, then an output that is tanh of the state, then others; the first
-stage in which something fits is finished, unless it is very large, and is the last.
+First the usual activations, sigmoid and tanh, then an output that is tanh of the state, then others; the
+first tensors with which something fits are finished, unless there is very much to try, and are the last.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _OTHERS = tuple(Functions(*pair) for pair in product(_GATES, _CANDIDATES) if Fun
 
 _HYPOTHESES, _OF_OTHERS, _AFTER_A_FIT = 1e9, 3e7, 5e7
 """Cells tried on single steps: with the usual activations, with any others, and once one of them fits."""
-_COST, _COST_OF_OTHERS, _COST_AFTER_A_FIT = 4e4, 4e3, 4e3
+_COST, _COST_OF_OTHERS, _COST_AFTER_A_FIT = 4e4, 1e4, 4e3
 """Likewise of whole runs, in steps of a small layer."""
 
 _HITS = 64  # cells that fit on the steps looked at, and are named
@@ -85,7 +85,11 @@ class Found:
 
 
 def search(
-    tensors: Mapping[str, StoredTensor], recording: Recording, *, usual_only: bool = False, known: bool = False
+    tensors: Mapping[str, StoredTensor],
+    recording: Recording,
+    *,
+    usual_only: bool = False,
+    known: bool = False,
 ) -> Found:
     """Return the layouts with which `tensors` may have made the outputs of `recording`.
 

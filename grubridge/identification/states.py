@@ -17,12 +17,14 @@ __all__ = ["known_steps", "recovered"]
 
 
 def recovered(recording: Recording, output: Activation) -> Recording | None:
-    """Return the run with the states of which `output` made its outputs; None where it can have made no such."""
+    """Return the run with the states of which `output` made its outputs; None where it made none of them."""
     states = invert(output, recording.outputs.astype(np.float64))
     if not np.isfinite(states).all():
         return None
     states = states.astype(recording.dtype)
-    return replace(recording, **{"last" if recording.hidden is None else "hidden": states})
+    if recording.hidden is None:
+        return replace(recording, last=states)
+    return replace(recording, hidden=states)
 
 
 def known_steps(recording: Recording, hidden_size: int) -> Steps | None:

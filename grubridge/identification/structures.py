@@ -1,4 +1,4 @@
-"""Which tensors of a checkpoint can be the cells of the run, and what their names count: layers, directions."""
+"""Which tensors of a checkpoint can be the cells of a run, and what their names count."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _Ways = tuple[int, bool, tuple[str, str], Mapping[str, str]]
 """H, whether there are two directions, what tells them apart, and the forward tensors by their names with
 placeholders."""
 
+
 @dataclass(frozen=True)
 class Structure:
     """Tensors that can be the cells of one stack.
@@ -51,9 +52,7 @@ class Structure:
     endings: Mapping[Direction, str]
 
 
-def structures(
-    tensors: Mapping[str, StoredTensor], input_size: int, outputs: int
-) -> Iterator[Structure]:
+def structures(tensors: Mapping[str, StoredTensor], input_size: int, outputs: int) -> Iterator[Structure]:
     """Yield the structures that `tensors` can have, simple ones first.
 
     Args:
@@ -73,8 +72,9 @@ def structures(
             for numbers, named in _layered(names) if layered else [(range(1), names)]:
                 first = {name: usable[own] for name, own in named.items()}
                 for scope in _scopes(first, input_size, hidden_size):
-                    weights = (tuple(weight_views(name, one, input_size, hidden_size)) for name, one in scope.items())
-                    biases = (bias_view(name, one, hidden_size) for name, one in scope.items())
+                    each = scope.items()
+                    weights = (tuple(weight_views(name, one, input_size, hidden_size)) for name, one in each)
+                    biases = (bias_view(name, one, hidden_size) for name, one in each)
                     yield Structure(
                         hidden_size,
                         tuple(views for views in weights if views),
@@ -96,7 +96,7 @@ def _twins(names: Mapping[str, object], forward: str, backward: str) -> dict[str
 
 
 def _layered(names: Mapping[str, str]) -> Iterator[tuple[range, dict[str, str]]]:
-    """Yield (the layers, names with "{layer}" and the first layer's own) for every number in the names that counts."""
+    """Yield (the layers, names with "{layer}" and the first layer's own) for each number that counts."""
     found: dict[int, dict[str, dict[int, str]]] = {}
     for name, first in names.items():
         for at, match in enumerate(_NUMBER.finditer(name)):
@@ -122,10 +122,8 @@ def _scopes(
     left: list[tuple[str, dict[str, StoredTensor]]] = [("", dict(tensors))]
     while left:
         prefix, scope = left.pop(0)
-        fitting = [name for name, one in scope.items() if any(weight_views(name, one, input_size, hidden_size))]
-        if len(fitting) < 2:
-            continue
-        if len(fitting) <= _MOST_WEIGHTS:
+        fitting = sum(any(weight_views(name, one, input_size, hidden_size)) for name, one in scope.items())
+        if fitting <= _MOST_WEIGHTS:
             yield scope
             continue
         inner: dict[str, dict[str, StoredTensor]] = {}

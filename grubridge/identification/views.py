@@ -81,7 +81,7 @@ def weight_views(name: str, stored: StoredTensor, input_size: int, hidden_size: 
 
 
 def bias_view(name: str, stored: StoredTensor, hidden_size: int) -> View | None:
-    """Return the way to take a tensor as biases: [n*H], [2, n*H] or flat [2*n*H]; None where there is none."""
+    """Return the way to take a tensor as biases: [n*H], [2, n*H] or flat [2*n*H]; None without any."""
     dimensions = len(stored.shape)
     count, rest = divmod(stored.shape[-1] if dimensions else 0, hidden_size)
     if rest or not count:

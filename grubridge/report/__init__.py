@@ -15,6 +15,7 @@ _MODULES = {
     "Conversion": "conversion",
     "Explanation": "explanation",
     "FormatTable": "formats",
+    "Identification": "identification",
     "Inspection": "inspection",
     "TracedModel": "trace",
 }
@@ -24,7 +25,8 @@ def render(result: object, form: Form = "text") -> str:
     """Return a result in words, ending in a newline.
 
     Args:
-        result: a CheckReport, Conversion, Explanation, Inspection, TracedModel, FormatTable or BackendTable.
+        result: a CheckReport, Conversion, Explanation, Identification, Inspection, TracedModel, FormatTable or
+            BackendTable.
         form: "text"; of an Explanation also "markdown" and "latex".
 
     Raises:
@@ -42,7 +44,8 @@ def to_json(result: object) -> dict[str, Any]:
     """Return a result as JSON values, with its `schema_version`.
 
     Args:
-        result: a CheckReport, Conversion, Explanation, Inspection, TracedModel, FormatTable or BackendTable.
+        result: a CheckReport, Conversion, Explanation, Identification, Inspection, TracedModel, FormatTable or
+            BackendTable.
     """
     values: dict[str, Any] = import_module(f"{__name__}.{_MODULES[type(result).__name__]}").to_json(result)
     return {"schema_version": 1, **values}
