@@ -79,10 +79,10 @@ def _where(indices: list[int], layers: int) -> str:
 
 def _of_wiring(layer: GRULayer, can: Capabilities, target: str) -> Iterator[str]:
     if layer.reset_after not in can.reset_modes:
-        mode = "after" if layer.reset_after else "before"
+        mode, other = ("after", False) if layer.reset_after else ("before", True)
         yield (
             f"the reset gate is applied {mode} the recurrent product, and {target} has no such GRU; this is "
-            "another function, not another layout: write ONNX or Keras, or retrain with reset_after=True"
+            f"another function, not another layout: write ONNX or Keras, or retrain with reset_after={other}"
         )
     if layer.clip is not None and not can.clip:
         yield f"pre-activations are clipped to {layer.clip:g}, and {target} has no clip; write ONNX"

@@ -218,3 +218,18 @@ def test_a_language_model_of_nn_gru_converts_as_it_is(torch: ModuleType, tmp_pat
 
     assert made.exact
     assert "not part of a GRU and left alone: linear.weight, linear.bias" in made.notes
+
+
+def test_a_cell_with_a_bias_of_its_own_is_none_of_pytorchs(tmp_path: Path) -> None:
+    """Equinox has the names of nn.GRUCell's weights; read without its bias it would be another function."""
+    path = tmp_path / "equinox.safetensors"
+    shapes = {"weight_ih": (21, 5), "weight_hh": (21, 7), "bias": (21,), "bias_n": (7,)}
+    rng = np.random.default_rng(0)
+    save_file({f"cell.{k}": rng.standard_normal(s).astype(np.float32) for k, s in shapes.items()}, path)
+
+    with pytest.raises(StackSelectionError) as refusal:
+        read(path)
+
+    assert "'cell', whose bias is none of PyTorch's (cell.bias, cell.bias_n)" in str(refusal.value)
+    assert "pass --layout equinox" in str(refusal.value)
+    assert read(path, hints=ReadHints(layout="equinox")).input_size == 5

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from grubridge.errors import UnsupportedFeatureError
 from grubridge.files.opening import shown
 from grubridge.files.tensors import TensorFile, left_alone, stack_name
-from grubridge.files.text import natural_order
+from grubridge.files.text import listed, natural_order
 from grubridge.formats.base import Contents, StackEntry
 from grubridge.spec import GRUSpec, Source, StackIO
 
@@ -40,7 +40,11 @@ def grus(file: TensorFile, layout: str | None = None) -> Contents:
 
         return described(file, layout)
     layers = [(keys, layer) for keys, tensors in file.groups.items() for layer in recurrent_layers(tensors)]
-    found = [(keys, layer) for keys, layer in layers if layer.kind == "GRU"]
+    found = [
+        (keys, layer)
+        for keys, layer in layers
+        if layer.kind == "GRU" and not _alien(layer, file.groups[keys])
+    ]
     several = len({keys for keys, _ in found}) > 1
     notes = {keys: left_alone(file.groups[keys], _claimed(keys, found)) for keys, _ in found}
     entries: dict[str, StackEntry] = {}
@@ -58,7 +62,7 @@ def grus(file: TensorFile, layout: str | None = None) -> Contents:
             [f"parametrized weights of {name}" for name in normalised],
         )
     stacks = sorted(entries.values(), key=lambda entry: natural_order(entry.name))
-    others = tuple(_other(layer) for _, layer in layers if layer.kind != "GRU")
+    others = tuple(_other(layer, file.groups[keys]) for keys, layer in layers if (keys, layer) not in found)
     advice = "" if stacks else _advice(file)
     return Contents(tuple(stacks), others, file.framework, advice)
 
@@ -76,8 +80,16 @@ def _claimed(keys: tuple[str, ...], found: list[tuple[tuple[str, ...], StoredLay
             yield from (layer.prefix + name for name in layer.tensors)
 
 
-def _other(layer: StoredLayer) -> str:
+def _alien(layer: StoredLayer, tensors: Collection[str]) -> tuple[str, ...]:
+    """Return biases beside weights without one that PyTorch does not have (Equinox: bias, bias_n)."""
+    names = () if layer.bias else ("bias", "bias_n")
+    return tuple(layer.prefix + name for name in names if layer.prefix + name in tensors)
+
+
+def _other(layer: StoredLayer, tensors: Collection[str]) -> str:
     name = stack_name((), layer.prefix)
+    if alien := _alien(layer, tensors):
+        return f"{name!r}, whose bias is none of PyTorch's ({listed(alien)})"
     if layer.parametrized:
         return f"{name!r} with parametrized weights (weight_norm)"
     if layer.kind is None:
