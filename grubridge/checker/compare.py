@@ -132,4 +132,5 @@ def _comparison(
         finding.worst,
         finding.first_bad_time,
         reason,
+        profile=finding.profile,
     )

@@ -13,6 +13,7 @@ from grubridge.spec import Direction
 from .algebra import Proof
 from .ensemble import Followed
 from .judge import Element
+from .profile import Profile
 from .sensitivity import Sensed
 from .verdict import Verdict
 
@@ -87,6 +88,7 @@ class Comparison:
         recomposition: of a hidden state: whether the gates that are compared beside it are its own.
         followed: what an ensemble of perturbed runs could judge, where no step could be judged by itself;
             the bound is then on the outputs of the whole run.
+        profile: of errors and bounds over time, where steps were judged by themselves.
     """
 
     edge: Edge
@@ -104,6 +106,7 @@ class Comparison:
     reason: str = ""
     recomposition: Recomposition | None = None
     followed: Followed | None = None
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from grubridge.reference.tapped import Recomposition, recomposed, with_tap_error
 from grubridge.spec import Array, Direction
 from grubridge.traces import previous_state, valid_steps
 
+from .profile import Profile, ProfileTally
+
 __all__ = ["Element", "Finding", "Judgement", "Observation", "judge"]
 
 _CHUNK = 2**16  # elements of one array that are worked on at a time: they stay in cache
@@ -69,6 +71,7 @@ class Finding:
             it is no rounding at all.
         worst: where that is; None when nothing was judged.
         first_bad_time: the first step, in the order of reading, with an error above its bound.
+        profile: errors and bounds over time.
     """
 
     judged: int
@@ -78,6 +81,7 @@ class Finding:
     certainty: float
     worst: Element | None
     first_bad_time: int | None
+    profile: Profile
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,7 @@ class _Tally:
         self._max_abs = self._headroom = self._certainty = 0.0
         self._worst: Element | None = None
         self._first_bad: tuple[int, int] | None = None
+        self._profile = ProfileTally(seen.x.shape[1])
 
     def add(self, places: Array, received: Array, expected: Interval) -> None:
         """Take in rows: (batch, time) of each, [N, 2]; received [N, H]; expected [N, H]."""
@@ -181,6 +186,7 @@ class _Tally:
             certainty = np.where(error > 0, error / expected.worst, 0)
         headroom[~judged] = -1
         self._certainty = max(self._certainty, float(np.nan_to_num(certainty[judged], nan=0.0).max()))
+        self._profile.add(places[:, 1], error, expected.statistical, headroom)
         self._judged += int(judged.sum())
         self._max_abs = max(self._max_abs, float(error[judged].max()))
         row, unit = np.unravel_index(int(headroom.argmax()), headroom.shape)
@@ -208,4 +214,5 @@ class _Tally:
             self._certainty,
             self._worst,
             None if self._first_bad is None else self._first_bad[1],
+            self._profile.profile(),
         )
