@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -45,6 +45,15 @@ class Artifact:
     path: str
     format: str
     address: Mapping[str, Any]
+
+    @property
+    def blend(self) -> Literal["keeps", "takes"] | None:
+        """What the update gate of a cell does that is run as described; None for a runtime's own GRU."""
+        if "layout" not in self.address:
+            return None
+        from grubridge.layouts.toml import from_json
+
+        return "takes" if from_json(self.address["layout"]).update == "takes" else "keeps"
 
 
 class Backend(Protocol):

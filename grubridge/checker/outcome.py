@@ -119,6 +119,6 @@ def _arithmetic(held: Held, run: Executed, proof: Proof | None) -> Arithmetic:
     dtype, errors = run.trace.dtype, run.constants.errors
     if proof is not None and not proof.equal:
         dtype = min(dtype, held.spec.dtype.name, key=lambda name: UNIT_ROUNDOFF[name])
-    return arithmetic_of(
-        run.trace.backend, dtype, run.trace.device, errors if dtype == run.trace.dtype else None
-    )
+    known = errors if dtype == run.trace.dtype else None
+    blend = run.planned.artifact.blend or "keeps"
+    return arithmetic_of(run.trace.backend, dtype, run.trace.device, known, blend)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = [
     "UNDERFLOW",
     "UNIT_ROUNDOFF",
     "ActivationErrors",
     "Arithmetic",
+    "Blend",
     "arithmetic_of",
     "dtype_inside",
     "generic_errors",
 ]
+
+Blend = Literal["keeps", "takes", "either"]
 
 UNIT_ROUNDOFF: dict[str, float] = {
     "float16": 2.0**-11,
@@ -68,6 +72,8 @@ class Arithmetic:
         update_error: largest |error| of z's activation function, in units of u.
         reset_error: likewise of r's.
         candidate_error: likewise of n's, relative to its value where the function is tanh.
+        blend: whether the update gate that it computes "keeps" the state, so that 1 - z is rounded beside n,
+            or "takes" the candidate, so that z is 1 minus it and rounded beside h; "either": not known.
     """
 
     unit: float
@@ -79,6 +85,7 @@ class Arithmetic:
     update_error: float = _GENERIC.update
     reset_error: float = _GENERIC.reset
     candidate_error: float = _GENERIC.candidate
+    blend: Blend = "keeps"
 
 
 def dtype_inside(backend: str, dtype: str, device: str) -> str:
@@ -92,7 +99,11 @@ def generic_errors(dtype: str) -> ActivationErrors:
 
 
 def arithmetic_of(
-    backend: str, dtype: str, device: str = "cpu", errors: ActivationErrors | None = None
+    backend: str,
+    dtype: str,
+    device: str = "cpu",
+    errors: ActivationErrors | None = None,
+    blend: Blend = "keeps",
 ) -> Arithmetic:
     """Return the arithmetic of a run.
 
@@ -101,6 +112,7 @@ def arithmetic_of(
         dtype: of weights and states.
         device: e.g. "cpu".
         errors: of its activation functions, as measured; None for generous ones.
+        blend: what its update gate does.
     """
     inside = dtype_inside(backend, dtype, device)
     errors = errors or generic_errors(inside)
@@ -113,4 +125,5 @@ def arithmetic_of(
         update_error=errors.update,
         reset_error=errors.reset,
         candidate_error=errors.candidate,
+        blend=blend,
     )

@@ -139,12 +139,13 @@ class Evaluation:
     def blend(self, z: Rounded, n: Rounded, state: Rounded) -> Rounded:
         """Take z * state + (1 - z) * n, however it is written: also as n + z * (state - n).
 
-        The difference is rounded beside n, or beside the state where the gate is 1 - z.
+        The difference is rounded beside n, or beside the state where the gate is 1 - z (`Arithmetic.blend`).
         """
         value = z.value * state.value + (1 - z.value) * n.value
         keep, take, gap = np.abs(z.value), np.abs(1 - z.value), np.abs(state.value - n.value)
         kept, taken = np.abs(z.value * state.value), take * np.abs(n.value)
-        one_way = kept + taken + np.maximum(kept, taken)
+        twice = {"keeps": taken, "takes": kept, "either": np.maximum(kept, taken)}[self.how.blend]
+        one_way = kept + taken + twice
         rounding = self.how.unit * (np.maximum(one_way, 2 * keep * gap) + np.abs(value))
         rounding += self.how.underflow * (1 + gap)
         reach, worst = self.reach(z), z.worst

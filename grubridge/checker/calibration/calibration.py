@@ -22,8 +22,7 @@ from grubridge.errors import GRUBridgeError
 from grubridge.files.cache import keep, kept
 from grubridge.files.machine import machine
 from grubridge.files.opening import shown
-from grubridge.layouts.description import CellLayout, TensorLayout, UpdateSense
-from grubridge.layouts.document import from_json
+from grubridge.layouts.description import CellLayout, TensorLayout
 from grubridge.reference.arithmetic import ActivationErrors, dtype_inside, generic_errors
 from grubridge.spec import GATE_NAMES, SIGMOID, TANH, Activation, Layout, unsupported
 from grubridge.traces import Trace
@@ -73,7 +72,7 @@ class _Wanted:
     gate: Activation
     candidate: Activation
     reset_after: bool
-    described: UpdateSense | None
+    described: Literal["keeps", "takes"] | None
 
 
 @dataclass(frozen=True)
@@ -154,20 +153,13 @@ class Calibration:
 
 def _wanted(run: PlannedRun, dtype: str) -> Iterator[_Wanted]:
     """The calibrations for a run in `dtype`; a function that needs no constant is replaced by a usual one."""
-    spec, described = run.subject.spec, _described(run.artifact)
+    spec, described = run.subject.spec, run.artifact.blend
     for index, _, direction in spec.directions():
         gate, candidate = direction.gate_activation, direction.candidate_activation
         if is_approximated(gate) or is_approximated(candidate):
             gate = gate if is_approximated(gate) else SIGMOID
             candidate = candidate if is_approximated(candidate) else TANH
             yield _Wanted(run.backend, dtype, gate, candidate, spec.layers[index].reset_after, described)
-
-
-def _described(artifact: Artifact) -> UpdateSense | None:
-    """How the update gate blends, where the cell is run by its description; a cell without one keeps here."""
-    if "layout" not in artifact.address:
-        return None
-    return "takes" if from_json(artifact.address["layout"]).update == "takes" else "keeps"
 
 
 def _written(one: _Wanted, stem: Path) -> Artifact | None:
