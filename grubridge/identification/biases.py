@@ -110,7 +110,7 @@ def plainness(tensors: Sequence[TensorLayout], weights: Mapping[Gate, tuple[str,
     named: dict[tuple[Part, ...], list[tuple[str, str]]] = {}
     for one in tensors:
         named.setdefault(one.holds, []).extend((weights[gate][0], one.name) for gate in one.gates)
-    changes = sum(substitutions(pairs) - 1 for pairs in named.values())
+    changes = max((substitutions(pairs) for pairs in named.values()), default=1)
     order = [list(weights).index(gate) for one in tensors for gate in one.gates]
     parts = [BIASES.index(one.holds[0]) for one in tensors]
     return len(counts), strangers, changes, -len(tensors), order, parts

@@ -14,89 +14,111 @@ from grubridge.spec import CANDIDATE, GATE_NAMES, RESET, UPDATE, Activation, Gat
 
 from .assembly import ABOUT, NAME, weight_layouts
 from .biases import plainness
-from .choices import Choice, weight_choices
+from .choices import Choice, Slot, weight_choices
 from .screen import Functions
 from .structures import Structure
 from .views import View
 
-__all__ = ["guesses"]
+__all__ = ["Guesses"]
 
 _Order = tuple[Gate, ...]
 _Place = tuple[View, int]
 _INPUT: Part = "input_bias"
 _RECURRENT: Part = "recurrent_bias"
 
+_SENSES: dict[frozenset[Gate], tuple[tuple[UpdateSense, ResetMode], ...]] = {
+    frozenset(GATE_NAMES): (("keeps", "after"), ("keeps", "before"), ("takes", "after"), ("takes", "before")),
+    frozenset((RESET, CANDIDATE)): (("absent", "after"), ("absent", "before")),
+    frozenset((UPDATE, CANDIDATE)): (("keeps", "absent"), ("takes", "absent")),
+}
+
 _CHOICES, _OF_BIASES = 16, 12
 """Sets of weights, and of biases for them, that are tried as long as names are believed."""
 
 
-def guesses(
-    structure: Structure, functions: Functions, output: Activation | None, *, together: bool
-) -> Iterator[CellLayout]:
-    """Yield the layouts that the tensors of `structure` can have.
+class Guesses:
+    """The layouts that the tensors of a structure can have."""
 
-    Args:
-        structure: the tensors.
-        functions: the activations.
-        output: what the cell returns is this function of h'.
-        together: whether weights and biases have their gates in one order, or each in its own.
-    """
-    choices = weight_choices(structure.weights)
-    for choice in choices[:_CHOICES] if together else choices:
-        for update, reset, gates in _senses(choice.gates):
-            for at, weights in _weights(choice, gates, together=together):
-                for biases in _biases(structure.biases, choice, at, together=together):
-                    yield CellLayout(
-                        NAME,
-                        ABOUT,
-                        update,
-                        reset,
-                        (*weights, *biases),
-                        functions.gate,
-                        functions.candidate,
-                        output,
-                        directions=structure.endings,
-                    )
+    def __init__(self, structure: Structure) -> None:
+        self._structure = structure
+        self._choices = weight_choices(structure.weights)
+        self._believed: list[tuple[_Order, tuple[TensorLayout, ...]]] = []
+
+    def layouts(
+        self, functions: Functions, output: Activation | None, *, together: bool
+    ) -> Iterator[CellLayout]:
+        """Yield them.
+
+        Args:
+            functions: the activations.
+            output: what the cell returns is this function of h'.
+            together: whether weights and biases have their gates in one order, or each in its own.
+        """
+        for gates, tensors in self._in_one_order() if together else self._in_any_order():
+            for update, reset in _SENSES[frozenset(gates)]:
+                yield CellLayout(
+                    NAME,
+                    ABOUT,
+                    update,
+                    reset,
+                    tensors,
+                    functions.gate,
+                    functions.candidate,
+                    output,
+                    directions=self._structure.endings,
+                )
+
+    def _in_one_order(self) -> list[tuple[_Order, tuple[TensorLayout, ...]]]:
+        if not self._believed:
+            for choice in self._choices[:_CHOICES]:
+                # tensors that hold several gates each, or one each, may be listed by the alphabet
+                alike = _indices(choice.inputs) == _indices(choice.recurrents)
+                for at, weights in _weights(choice, any_order=not alike):
+                    biases = self._biases_along(choice, at)
+                    self._believed += ((tuple(at), (*weights, *one)) for one in biases)
+        return self._believed
+
+    def _in_any_order(self) -> Iterator[tuple[_Order, tuple[TensorLayout, ...]]]:
+        for choice in self._choices:
+            free = self._free(choice)
+            for at, weights in _weights(choice, any_order=True):
+                for some in _subsets(free):
+                    for one in permutations(at):
+                        for other in permutations(at) if len(_places(some)) == 2 * len(at) else [one]:
+                            for biases in _of_views(some, one, other):
+                                yield tuple(at), (*weights, *biases)
+
+    def _biases_along(
+        self, choice: Choice, at: Mapping[Gate, tuple[int, int]]
+    ) -> list[tuple[TensorLayout, ...]]:
+        """Return what the biases can be that go along with the weights, plainest first."""
+        names = {gate: choice.names(*pair) for gate, pair in at.items()}
+        found: list[tuple[TensorLayout, ...]] = []
+        for some in _subsets(self._free(choice)):
+            fused = any(view.count > 1 for view in some)
+            listed = len({slot.view for slot in choice.inputs}) > 1
+            for order in permutations(at) if fused and listed else [tuple(at)]:
+                found += _of_views(some, order, order)
+        return sorted(found, key=lambda tensors: plainness(tensors, names))[:_OF_BIASES]
+
+    def _free(self, choice: Choice) -> list[View]:
+        taken = {view.name for view in choice.views}
+        return [view for view in self._structure.biases if view.name not in taken]
 
 
-def _senses(gates: int) -> Iterator[tuple[UpdateSense, ResetMode, _Order]]:
-    senses: tuple[UpdateSense, ...] = ("keeps", "takes")
-    modes: tuple[ResetMode, ...] = ("after", "before")
-    if gates == 3:
-        yield from ((update, reset, GATE_NAMES) for update in senses for reset in modes)
-    else:
-        yield from (("absent", reset, (RESET, CANDIDATE)) for reset in modes)
-        yield from ((update, "absent", (UPDATE, CANDIDATE)) for update in senses)
+def _indices(slots: Sequence[Slot]) -> list[int]:
+    return [slot.index for slot in slots]
 
 
 def _weights(
-    choice: Choice, gates: _Order, *, together: bool
+    choice: Choice, *, any_order: bool
 ) -> Iterator[tuple[dict[Gate, tuple[int, int]], tuple[TensorLayout, ...]]]:
-    for inputs in permutations(gates):
-        for recurrents in [inputs] if together else permutations(gates):
-            at = {gate: (inputs.index(gate), recurrents.index(gate)) for gate in inputs}
-            if all(choice.fits(*pair) for pair in at.values()):
-                yield at, weight_layouts(choice, at)
-
-
-def _biases(
-    views: Sequence[View], choice: Choice, at: Mapping[Gate, tuple[int, int]], *, together: bool
-) -> Iterator[tuple[TensorLayout, ...]]:
-    """Yield what the biases can be: what goes along with the weights, or everything."""
-    weights = {gate: choice.names(*pair) for gate, pair in at.items()}
-    free = [view for view in views if view.name not in {one.name for one in choice.views}]
-    if together:
-        fused = max(view.count for view in choice.views) == len(at)
-        orders = (
-            [tuple(at)] if fused else list(permutations(at))
-        )  # a file may list its tensors by the alphabet
-        found = [one for some in _subsets(free) for order in orders for one in _of_views(some, order, order)]
-        yield from sorted(found, key=lambda tensors: plainness(tensors, weights))[:_OF_BIASES]
-        return
-    for some in _subsets(free):
-        for one in permutations(at):
-            for other in permutations(at) if len(_places(some)) == 2 * len(at) else [one]:
-                yield from _of_views(some, one, other)
+    for gates in (GATE_NAMES,) if choice.gates == 3 else ((RESET, CANDIDATE), (UPDATE, CANDIDATE)):
+        for inputs in permutations(gates):
+            for recurrents in permutations(gates) if any_order else [inputs]:
+                at = {gate: (inputs.index(gate), recurrents.index(gate)) for gate in inputs}
+                if all(choice.fits(*pair) for pair in at.values()):
+                    yield at, weight_layouts(choice, at)
 
 
 def _subsets(views: Sequence[View]) -> Iterator[tuple[View, ...]]:

@@ -22,7 +22,7 @@ from grubridge.layouts.toml import load, shipped, to_toml
 from .assembly import without_prefix
 from .measure import measure, read
 from .reasons import reasons
-from .remarks import differences, remarks, what_would_tell
+from .remarks import differences, naturalness, remarks, what_would_tell
 from .result import Fit, Identification
 from .search import Found, search
 
@@ -54,7 +54,7 @@ def identify(
         force: replace it if it exists.
 
     Raises:
-        IdentificationError: when no layout explains the run; it says what comes nearest and the likely reason.
+        IdentificationError: when no layout explains the run; the message says what comes nearest.
         FileFormatError: when a file cannot be read.
         ProbeError: when the arrays of the run do not fit each other.
         StackSelectionError: when no tensor is called so.
@@ -156,9 +156,9 @@ def _behind(tensors: Mapping[str, StoredTensor], stack: str | None) -> Mapping[s
     return {name: one for name, one in tensors.items() if name.startswith(prefixes)}
 
 
-def _rank(fit: Fit) -> tuple[float, int, bool]:
-    """Order: the checker's measure, then what uses most of the tensors, then what has a name."""
-    return round(fit.measure.headroom, 1), len(fit.left_over), not fit.shipped
+def _rank(fit: Fit) -> tuple[float, int, bool, int]:
+    """Order: the checker's measure, what uses most of the tensors, what has a name, what goes with names."""
+    return round(fit.measure.headroom, 1), len(fit.left_over), not fit.shipped, naturalness(fit.layout)
 
 
 def _identification(file: TensorFile, group: _Group, out: str | None) -> Identification:
@@ -188,10 +188,10 @@ def _identification(file: TensorFile, group: _Group, out: str | None) -> Identif
 
 def _write(found: Identification, out: Path, *, force: bool) -> None:
     first = found.fits[0]
-    behind = f" behind {printable(first.prefix)}" if first.prefix else ""
+    behind = f"behind {printable(first.prefix)!r} in " if first.prefix else "of "
     path, example = (printable(Path(name).name) for name in (found.path, found.example))
     said = [
-        f"Found from {example}, {found.outputs}, for the tensors of {path}{behind}.",
+        f"Found from {example}, {found.outputs}, for the tensors {behind}{path}.",
         f"Largest error {first.measure.max_abs:.2g}: {first.measure.headroom:.2g} of what rounding may do.",
     ]
     ties = sum(not fit.same for fit in found.fits)

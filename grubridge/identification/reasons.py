@@ -11,6 +11,7 @@ from grubridge.errors import ProbeError
 from grubridge.files.tensors import StoredTensor
 
 from .assembly import without_prefix
+from .choices import weight_choices
 from .measure import Measure, measure, read
 from .search import search
 from .structures import structures
@@ -20,10 +21,9 @@ __all__ = ["reasons"]
 _CLOSE = 2e-2
 
 _OTHER_SHAPES = (
-    "the run has I = {} inputs and D*H = {} outputs, and no tensors of the file have the shapes of such a "
-    "cell's weights: it is another model's run, or hidden is not what the cell returned"
+    "the run has I = {} inputs and D*H = {} outputs, and no tensors of the file have the shapes of all the "
+    "weights of such a cell: it is another model's run, or hidden is not what the cell returned"
 )
-_NO_CELL = "the tensors make no whole cell: some of them are missing, or it is no GRU"
 _NOT_JUDGED = (
     "rounding alone may carry such a run far from the equations: record hidden, or shorter sequences"
 )
@@ -60,19 +60,17 @@ def reasons(
         nearest: of the layout that comes closest.
     """
     sizes = recording.x.shape[2], recording.outputs.shape[-1]
-    if not any(structure.weights for structure in structures(tensors, *sizes)):
+    if not any(weight_choices(structure.weights) for structure in structures(tensors, *sizes)):
         yield _OTHER_SHAPES.format(*sizes)
         return
     found = [reason for reason, changed in _changed(recording) if _explained(tensors, changed)]
     yield from found
     if found:
         return
-    if nearest is None:
-        yield _NO_CELL
-    elif not nearest.judged:
+    if nearest is not None and not nearest.judged:
         yield _NOT_JUDGED
     else:
-        yield _NEAR if nearest.max_abs < _CLOSE else _NOT_ONE_MODEL
+        yield _NEAR if nearest is not None and nearest.max_abs < _CLOSE else _NOT_ONE_MODEL
 
 
 def _explained(tensors: Mapping[str, StoredTensor], recording: Recording) -> bool:

@@ -18,9 +18,9 @@ from grubridge.spec import SIGMOID, TANH, Activation, hard_sigmoid
 
 from .assembly import layouts
 from .biases import Biases
-from .choices import weight_choices
+from .choices import substitutions, weight_choices
 from .free_runs import FreeRuns
-from .guesses import guesses
+from .guesses import Guesses
 from .screen import Functions, Hit, Screen, Steps
 from .states import known_steps, recovered
 from .structures import Structure, structures
@@ -46,6 +46,7 @@ _COST, _COST_OF_OTHERS, _COST_AFTER_A_FIT = 4e4, 1e4, 4e3
 """Likewise of whole runs, in steps of a small layer."""
 
 _HITS = 64  # cells that fit on the steps looked at, and are named
+_ALIKE = 1e-2  # of the tolerance: errors below it are one as good as the other
 _NEAR = 8  # layouts that are kept where none fits
 
 
@@ -78,8 +79,8 @@ class Found:
         """Keep a layout if it is among the nearest, or fits."""
         if error > self.tolerance and len(self.near) >= _NEAR and error >= self.near[-1][0]:
             return
-        self.near.append((error, layout))
-        self.near.sort(key=lambda one: one[0])
+        self.near.append((max(error, self.tolerance * _ALIKE), layout))
+        self.near.sort(key=lambda one: one[0])  # stable: of those that fit alike the plainest comes first
         while len(self.near) > _NEAR and self.near[-1][0] > self.tolerance:
             self.near.pop()
 
@@ -101,14 +102,14 @@ def search(
     """
     found = Found(max(1e-3, 32 * UNIT_ROUNDOFF[recording.dtype]))
     possible = list(structures(tensors, recording.x.shape[2], recording.outputs.shape[-1]))
-    runs = [FreeRuns(recording, tensors, structure) for structure in possible]
+    runs = [(FreeRuns(recording, tensors, structure), Guesses(structure)) for structure in possible]
     for functions, output, together in islice(_passes(), 1 if usual_only or known else None):
-        for structure, own in zip(possible, runs, strict=True):
+        for structure, (own, guesses) in zip(possible, runs, strict=True):
             steps = _steps(recording, structure, output)
             if steps is not None and together:
                 _try_steps(found, structure, steps, functions, output, known=known)
             elif steps is None and not known and (len(structure.numbers) > 1 or recording.hidden is None):
-                _try_runs(found, own, guesses(structure, functions, output, together=together), functions)
+                _try_runs(found, own, guesses.layouts(functions, output, together=together), functions)
             if found.fits:
                 return found
     return found
@@ -141,12 +142,17 @@ def _try_steps(
     biases = Biases(structure.biases, structure.hidden_size)
     screen = Screen(steps, biases, found.tolerance)
     hits: list[Hit] = []
+
+    def rank(hit: Hit) -> tuple[float, int]:
+        names = [hit.choice.names(*pair) for pair in hit.weights.values()]
+        return max(hit.error, found.tolerance * _ALIKE), substitutions(names)
+
     limit = _HYPOTHESES if functions == _USUAL else _OF_OTHERS
     for choice in weight_choices(structure.weights):
         if screen.tried > (_AFTER_A_FIT if known or found.has(hits) else limit):
             found.cut |= {f"not every set of tensors was tried as weights, with {_said(functions)}"}
             break
-        hits = sorted([*hits, *screen.search(choice, functions)], key=lambda hit: hit.error)[:_HITS]
+        hits = sorted([*hits, *screen.search(choice, functions)], key=rank)[:_HITS]
     found.tried += screen.tried
     for hit in hits:
         for layout in islice(layouts(hit, biases, output, structure.endings), 1):

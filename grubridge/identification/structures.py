@@ -78,12 +78,17 @@ def structures(tensors: Mapping[str, StoredTensor], input_size: int, outputs: in
                     yield Structure(
                         hidden_size,
                         tuple(views for views in weights if views),
-                        tuple(view for view in biases if view is not None),
+                        tuple(view for view in biases if view is not None and not _is_matrix(view)),
                         numbers,
                         layered or both,
                         ("forward", "backward") if both else ("forward",),
                         {"forward": forward, "backward": backward},
                     )
+
+
+def _is_matrix(view: View) -> bool:
+    """Whether what could be the two biases of one gate, [2, H], is a matrix of its own where H is 2."""
+    return view.count == 1 and view.stored.shape == (2, 2)
 
 
 def _twins(names: Mapping[str, object], forward: str, backward: str) -> dict[str, str]:

@@ -15,6 +15,8 @@ from .wrapping import wrapped
 
 __all__ = ["render", "to_json"]
 
+_SHOWN = 4  # layouts beside the first
+
 _UPDATE = {
     "keeps": "h' = z * h + (1 - z) * n",
     "takes": "h' = (1 - z) * h + z * n",
@@ -77,9 +79,11 @@ def render(found: Identification) -> str:
         lines += wrapped(f"note: {remark}", "  ")
     if first.left_over:
         lines += wrapped(f"no part of it: {listed(first.left_over)}", "  ")
-    for fit in found.fits[1:]:
+    for fit in found.fits[1 : 1 + _SHOWN]:
         lines += ["", *wrapped(_tie(fit))]
         lines += (line for difference in fit.differs for line in wrapped(difference, "  "))
+    if len(found.fits) > 1 + _SHOWN:
+        lines += ["", f"and {len(found.fits) - 1 - _SHOWN} more: see --json"]
     for advice in found.apart:
         lines += ["", *wrapped(f"to tell them apart, record {advice}")]
     lines += ["", *wrapped(_said(found))]
