@@ -5,23 +5,28 @@ The equations are typed out here once more, so that what is found can be held ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Cell", "draw"]
 
-Numbers = NDArray[np.floating]
+Numbers: TypeAlias = NDArray[Any]
 
 _Z, _R, _N = "zrn"
-_GATES = {
+_GATES: dict[str, Callable[[Numbers], Numbers]] = {
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "hard_sigmoid 0.2": lambda a: np.clip(a / 5 + 0.5, 0, 1),
     "hard_sigmoid 1/6": lambda a: np.clip(a / 6 + 0.5, 0, 1),
 }
-_CANDIDATES = {"tanh": np.tanh, "relu": lambda a: np.maximum(a, 0), "softsign": lambda a: a / (1 + np.abs(a))}
+_CANDIDATES: dict[str, Callable[[Numbers], Numbers]] = {
+    "tanh": np.tanh,
+    "relu": lambda a: np.maximum(a, 0),
+    "softsign": lambda a: a / (1 + np.abs(a)),
+}
 
 
 @dataclass(frozen=True)
@@ -60,22 +65,21 @@ class Cell:
         return np.stack(made, axis=1)
 
     def _step(self, x: Numbers, h: Numbers) -> Numbers:
-        def both(gate: str) -> tuple[Numbers, Numbers]:
-            (w, u), (b, c) = self.weights[gate], self.biases[gate]
-            return x @ w.T.astype(x.dtype) + b.astype(x.dtype), h @ u.T.astype(x.dtype) + c.astype(x.dtype)
+        def of_x(gate: str) -> Numbers:
+            return x @ self.weights[gate][0].T.astype(x.dtype) + self.biases[gate][0].astype(x.dtype)
 
-        sigmoid = _GATES[self.gate]
-        of_x, of_h = both(_N)
-        if self.reset != "absent":
-            r = sigmoid(sum(both(_R)))
-            if self.reset == "after":
-                of_h = r * of_h
-            else:
-                of_h = (r * h) @ self.weights[_N][1].T.astype(x.dtype) + self.biases[_N][1].astype(x.dtype)
-        n = _CANDIDATES[self.candidate](of_x + of_h)
+        def of_h(gate: str, state: Numbers) -> Numbers:
+            return state @ self.weights[gate][1].T.astype(x.dtype) + self.biases[gate][1].astype(x.dtype)
+
+        sigmoid, f = _GATES[self.gate], _CANDIDATES[self.candidate]
+        if self.reset == "absent":
+            n = f(of_x(_N) + of_h(_N, h))
+        else:
+            r = sigmoid(of_x(_R) + of_h(_R, h))
+            n = f(of_x(_N) + (r * of_h(_N, h) if self.reset == "after" else of_h(_N, r * h)))
         if self.update == "absent":
             return n
-        z = sigmoid(sum(both(_Z)))
+        z = sigmoid(of_x(_Z) + of_h(_Z, h))
         return z * h + (1 - z) * n if self.update == "keeps" else (1 - z) * h + z * n
 
 
@@ -95,7 +99,13 @@ def draw(rng: np.random.Generator) -> Cell:
     usual = rng.random() < 0.8
     squashed = bool(rng.random() < 0.2)
     packing = str(rng.choice(["separate", "fused", "concat", "two and one", "recurrent two and one"]))
-    bias = str(rng.choice(["none", "one", "two", "one and inner"] if packing != "fused" else ["none", "one", "two", "one and inner", "rows", "flat"]))
+    bias = str(
+        rng.choice(
+            ["none", "one", "two", "one and inner"]
+            if packing != "fused"
+            else ["none", "one", "two", "one and inner", "rows", "flat"]
+        )
+    )
     if bias == "one and inner" and reset != "after":
         bias = "one"
     scale = 1.5 / np.sqrt(hidden_size + input_size)
@@ -108,7 +118,9 @@ def draw(rng: np.random.Generator) -> Cell:
     biases = {
         g: (
             none if bias == "none" else numbers(hidden_size),
-            numbers(hidden_size) if bias in ("two", "rows", "flat") or (bias == "one and inner" and g == _N) else none,
+            numbers(hidden_size)
+            if bias in ("two", "rows", "flat") or (bias == "one and inner" and g == _N)
+            else none,
         )
         for g in gates
     }
@@ -155,7 +167,9 @@ class _Names:
 
     def weights(self, packing: str, weights: Mapping[str, tuple[Numbers, Numbers]]) -> None:
         order, (w, u) = self._order, zip(*(weights[g] for g in self._order), strict=True)
-        joined = [np.concatenate([b, a] if self._state_first else [a, b], axis=1) for a, b in zip(w, u, strict=True)]
+        joined = [
+            np.concatenate([b, a] if self._state_first else [a, b], axis=1) for a, b in zip(w, u, strict=True)
+        ]
         first = [i for i, g in enumerate(order) if g != _N]
         last = order.index(_N)
         if packing == "separate":

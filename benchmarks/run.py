@@ -19,6 +19,7 @@ from benchmarks import (  # noqa: E402 - found through the line above
     detection,
     diagnosis,
     ensemble,
+    identification,
     large,
     speed,
     startup,
@@ -43,6 +44,10 @@ def _parts(options: argparse.Namespace) -> dict[str, _Part]:
         "campaign": (campaign.HEADER, lambda: campaign.rows(folder, options.elements, processes)),
         "diagnosis": (diagnosis.HEADER, diagnosis.rows),
         "detection": (detection.HEADER, lambda: detection.rows(folder, options.cases, processes)),
+        "identification": (
+            identification.HEADER,
+            lambda: identification.rows(folder, 2 * options.cases, processes),
+        ),
         "ensemble": (ensemble.HEADER, lambda: ensemble.rows(folder, options.cases, processes)),
     }
 

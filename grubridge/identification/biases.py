@@ -97,7 +97,7 @@ class Biases:
 
 
 def plainness(tensors: Sequence[TensorLayout], weights: Mapping[Gate, tuple[str, str]]) -> tuple[object, ...]:
-    """Rank: as many biases for each gate, from where its weights are, named along with them; then many.
+    """Rank: as many biases for each gate, all from where the weights are or none, named like them; many.
 
     Args:
         tensors: what the tensors of the biases hold.
@@ -106,14 +106,14 @@ def plainness(tensors: Sequence[TensorLayout], weights: Mapping[Gate, tuple[str,
     gated = [gate for gate in weights if gate != CANDIDATE]
     counts = {sum(len(one.holds) for one in tensors if gate in one.gates) for gate in gated}
     modules = {_module(name) for names in weights.values() for name in names}
-    strangers = sum(_module(one.name) not in modules for one in tensors)
+    strangers = {_module(one.name) in modules for one in tensors}
     named: dict[tuple[Part, ...], list[tuple[str, str]]] = {}
     for one in tensors:
         named.setdefault(one.holds, []).extend((weights[gate][0], one.name) for gate in one.gates)
     changes = max((substitutions(pairs) for pairs in named.values()), default=1)
     order = [list(weights).index(gate) for one in tensors for gate in one.gates]
     parts = [BIASES.index(one.holds[0]) for one in tensors]
-    return len(counts), strangers, changes, -len(tensors), order, parts
+    return len(counts), len(strangers) > 1, changes, -len(tensors), order, parts
 
 
 def _module(name: str) -> str:
