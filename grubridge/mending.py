@@ -9,8 +9,9 @@ from grubridge.checker.result import CheckReport
 from grubridge.checker.verdict import Verdict
 from grubridge.conversion import Conversion, convert
 from grubridge.errors import UnsupportedFeatureError
-from grubridge.formats.base import ReadHints
+from grubridge.formats.base import ReadHints, WriteOptions
 from grubridge.verification import verify_conversion
+from grubridge.verification.pairing import open_with_hints
 
 __all__ = ["Mended", "mend"]
 
@@ -28,13 +29,13 @@ class Mended:
 def mend(
     report: CheckReport, target: Path | str, *, force: bool = False, hints: ReadHints | None = None
 ) -> Mended:
-    """Write what the second file of a check should have been, in its format, and verify that.
+    """Write what the second file of a check should have been, in its format and layout, and verify that.
 
     Args:
         report: a check of two files that ended in DIFFERENT, its cause something in the second file.
         target: the new file; neither of the two is touched.
         force: replace the target if it exists.
-        hints: what a Keras weights file does not say itself.
+        hints: what the files do not say themselves, as for `verify`.
 
     Raises:
         UnsupportedFeatureError: when writing the second file anew would mend nothing.
@@ -44,6 +45,7 @@ def mend(
     if reason is not None:
         raise UnsupportedFeatureError(f"--fix cannot mend this: {reason}", [reason])
     right, wrong = report.artifacts
+    of_right, of_wrong = (open_with_hints(Path(one.path), hints or ReadHints())[1] for one in (right, wrong))
     made = convert(
         right.path,
         target,
@@ -51,7 +53,8 @@ def mend(
         to_format=wrong.format,
         dtype=wrong.dtype,
         force=force,
-        hints=hints,
+        hints=of_right,
+        options=WriteOptions(layout=of_wrong.layout),
     )
     return Mended(made, verify_conversion(made, hints=hints))
 

@@ -11,8 +11,9 @@ import pytest
 from grubridge.checker.verdict import Verdict
 from grubridge.conversion import read, write
 from grubridge.errors import TargetError, UnsupportedFeatureError
+from grubridge.formats.base import ReadHints, WriteOptions
 from grubridge.mending import mend
-from grubridge.spec import GRUSpec
+from grubridge.spec import Gates, GRUDirection, GRUSpec
 from grubridge.verification import verify
 from tests.mistakes import MISTAKES
 from tests.simulated import Runtimes
@@ -128,3 +129,27 @@ def test_a_file_is_replaced_only_by_force(tmp_path: Path) -> None:
         mend(report, new)
     assert new.read_text() == "mine"
     assert mend(report, new, force=True).check.verdict is Verdict.EQUIVALENT
+
+
+@pytest.mark.usefixtures("runtimes")
+def test_a_cell_of_ones_own_is_mended_in_its_own_layout(tmp_path: Path) -> None:
+    by_d2l = WriteOptions(layout="d2l")
+    spec = make_spec("cell", sizes=(4, 6), reset_after=False, biases="input", seed=42)
+    direction = spec.layers[0].forward
+    assert direction is not None
+    w, u, b = direction.input_weight, direction.recurrent_weight, direction.input_bias
+    assert b is not None
+    exchanged = (Gates(gates.reset, gates.update, gates.candidate) for gates in (w, u, b))
+    layer = replace(spec.layers[0], forward=GRUDirection(*exchanged))
+    right, wrong, new = tmp_path / "right.onnx", tmp_path / "wrong.pt", tmp_path / "new.pt"
+    write(spec, right)
+    write(replace(spec, layers=(layer,)), wrong, options=by_d2l)
+    hints = ReadHints(layout="d2l")
+
+    mended = mend(verify(right, wrong, hints=hints), new, hints=hints)
+
+    assert mended.check.verdict is Verdict.EQUIVALENT
+    stored = dict(read(new, hints=hints).arrays())
+    assert len(stored) == 9
+    for name, array in spec.arrays():
+        np.testing.assert_array_equal(stored[name], array)

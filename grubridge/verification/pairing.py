@@ -16,7 +16,7 @@ from grubridge.files.text import printable
 from grubridge.formats.base import ReadHints, StackEntry
 from grubridge.formats.registry import detect
 
-__all__ = ["open_file", "open_files", "paired", "subjects"]
+__all__ = ["open_file", "open_files", "open_with_hints", "paired", "subjects"]
 
 
 def open_files(paths: Sequence[Path], hints: ReadHints) -> list[OpenArtifact]:
@@ -38,14 +38,20 @@ def open_files(paths: Sequence[Path], hints: ReadHints) -> list[OpenArtifact]:
 
 
 def open_file(path: Path, hints: ReadHints) -> OpenArtifact:
-    """Open a file with those hints that are for it; without the layout where its tensors are not there."""
+    """Open a file with those hints that are for it."""
+    return open_with_hints(path, hints)[0]
+
+
+def open_with_hints(path: Path, hints: ReadHints) -> tuple[OpenArtifact, ReadHints]:
+    """Open a file, and return the hints that are for it: the layout only where its tensors are there."""
     found = detect(path).HINTS
     if hints.layout is not None and "layout" in found:
         artifact = _by_layout(path, hints)
         if artifact.contents.stacks:
-            return artifact
+            return artifact, ReadHints(layout=hints.layout)
     foreign = {name: None for name in hints.given() if name not in found or name == "layout"}
-    return open_artifact(path, None, replace(hints, **foreign))
+    own = replace(hints, **foreign)
+    return open_artifact(path, None, own), own
 
 
 def _by_layout(path: Path, hints: ReadHints) -> OpenArtifact:
