@@ -139,8 +139,8 @@ def test_a_cell_of_ones_own_is_mended_in_its_own_layout(tmp_path: Path) -> None:
     assert direction is not None
     w, u, b = direction.input_weight, direction.recurrent_weight, direction.input_bias
     assert b is not None
-    exchanged = (Gates(gates.reset, gates.update, gates.candidate) for gates in (w, u, b))
-    layer = replace(spec.layers[0], forward=GRUDirection(*exchanged))
+    w, u, b = (Gates(gates.reset, gates.update, gates.candidate) for gates in (w, u, b))
+    layer = replace(spec.layers[0], forward=GRUDirection(w, u, b))
     right, wrong, new = tmp_path / "right.onnx", tmp_path / "wrong.pt", tmp_path / "new.pt"
     write(spec, right)
     write(replace(spec, layers=(layer,)), wrong, options=by_d2l)
