@@ -19,6 +19,7 @@ from .drift import drift, growth_of_differences
 from .executed import Executed, Probes
 from .findings import Cause, Side, Tolerance
 from .outcome import NOT_RUN, Outcome
+from .pictures import free_runs_apart
 from .plan import Plan, PlannedRun, Subject
 from .result import Run
 from .tolerance import tolerated
@@ -42,11 +43,13 @@ class Conditions:
         device: "auto", "cpu", "cuda" or "cuda:N".
         allow_tf32: whether float32 factors of matrix products may be rounded to TF32.
         tolerance: the user's own; None leaves the verdict to the rounding bound.
+        keep_pictures: whether to keep what a page shows beyond the report.
     """
 
     device: str = "auto"
     allow_tf32: bool = False
     tolerance: Tolerance | None = None
+    keep_pictures: bool = False
 
 
 _Result = Trace | GRUBridgeError
@@ -89,7 +92,7 @@ def _compared(
     conditions: Conditions,
 ) -> Outcome:
     plan, probes = task.plan, task.probes
-    outcome = Outcome(left_out=list(plan.left_out))
+    outcome = Outcome(left_out=list(plan.left_out), keep_pictures=conditions.keep_pictures)
     outcome.diagnosis += (Cause(NOT_RUN, reason) for reason in plan.not_run)
     done = list(_executed(plan, results, calibration, outcome))
     equations = _equations(plan.first, probes.inputs)
@@ -98,7 +101,10 @@ def _compared(
     for run in done:
         for held in run.planned.held:
             outcome.compare(run, held, ran.get(held.subject.label), probes)
-    for traces, sides in _free_runs(Side(plan.first.label, None), equations, done):
+    own = Side(plan.first.label, None)
+    if conditions.keep_pictures:
+        outcome.apart = free_runs_apart((own, equations), done, outcome.comparisons, probes.inputs)
+    for traces, sides in _free_runs(own, equations, done):
         found = drift(*traces, probes.inputs, sides)
         outcome.drift += [found] if found is not None else []
         if conditions.tolerance is not None:

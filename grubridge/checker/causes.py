@@ -11,7 +11,7 @@ from grubridge.traces import Place, Trace
 
 from .algebra import UnitPermutation
 from .executed import Difference, Probes
-from .findings import Cause, Mend
+from .findings import Cause, Mend, Tried
 from .verdict import Verdict
 
 __all__ = ["causes", "mistake", "unexplained", "weight"]
@@ -48,7 +48,8 @@ def mistake(one: Explanation, fix: Mend) -> Cause:
     """Return the cause that an explanation is; `fix` mends it where it is a convention."""
     lowered = all(edit.axis == "precision" for edit in one.hypothesis)
     mend: Mend = fix if one.convention else "full precision" if lowered else ""
-    return Cause(one.cause, one.sentence, one.edits, tuple(tie.what for tie in one.ties), mend)
+    tried = tuple(Tried(each.what, each.residual, each.headroom) for each in (one, *one.ties))
+    return Cause(one.cause, one.sentence, one.edits, tuple(tie.what for tie in one.ties), mend, tried)
 
 
 def weight(change: WeightChange, fix: Mend) -> Cause:

@@ -29,6 +29,7 @@ __all__ = [
     "Side",
     "Tolerance",
     "Tolerated",
+    "Tried",
 ]
 
 Edge = Literal["read", "write", "end-to-end"]
@@ -110,6 +111,21 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """An explanation that was held against a run.
+
+    Args:
+        what: is taken into account, as a clause.
+        residual: largest |error| of the hidden states that is left then.
+        headroom: largest error over its bound; at most 1 explains.
+    """
+
+    what: str
+    residual: float
+    headroom: float
+
+
+@dataclass(frozen=True)
 class Cause:
     """Why a check did not end in EQUIVALENT.
 
@@ -120,6 +136,7 @@ class Cause:
         ties: other causes that explain the same.
         mend: "write anew" where the second file would be right if it were made of the first, "full precision"
             where only the arithmetic differs; else "".
+        tried: of a mistake: how well it and its ties explain the run; it comes first.
     """
 
     cause: str
@@ -127,6 +144,7 @@ class Cause:
     edits: tuple[str, ...] = ()
     ties: tuple[str, ...] = ()
     mend: Mend = ""
+    tried: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True)

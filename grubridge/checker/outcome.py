@@ -13,6 +13,7 @@ from .algebra import Proof, prove
 from .compare import compare
 from .executed import Difference, Executed, Probes
 from .findings import Cause, Comparison, Drift, Edge, FileProof, Sensing, Side, Tolerated
+from .pictures import Apart, TriedAt, tried_at
 from .plan import Held, PlannedRun
 from .result import Run
 from .sensitivity import sense
@@ -28,7 +29,7 @@ _TF32 = 2.0**-10
 
 @dataclass
 class Outcome:
-    """What became of a task."""
+    """What became of a task; `tried` and `apart` only where `keep_pictures` asks for them."""
 
     runs: list[Run] = field(default_factory=list)
     proofs: list[FileProof] = field(default_factory=list)
@@ -39,6 +40,9 @@ class Outcome:
     lyapunov_exponent: float | None = None
     tolerated: list[Tolerated] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    keep_pictures: bool = False
+    tried: list[TriedAt] = field(default_factory=list)
+    apart: Apart | None = None
 
     @property
     def by_the_bound(self) -> Verdict:
@@ -77,7 +81,12 @@ class Outcome:
         if Verdict.DIFFERENT in verdicts:
             from .causes import causes  # the search for them is large, and seldom needed
 
-            self.diagnosis += causes(Difference(held, run, found, sensing, proof, how), probes)
+            difference = Difference(held, run, found, sensing, proof, how)
+            explained = list(causes(difference, probes))
+            self.diagnosis += explained
+            if self.keep_pictures:
+                tried = tried_at(difference, probes, explained)
+                self.tried += [tried] if tried is not None else []
 
     def _proof(self, held: Held, planned: PlannedRun) -> Proof | None:
         """Compare the numbers of two files, once."""

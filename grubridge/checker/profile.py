@@ -1,4 +1,4 @@
-"""How near errors come to their bounds, over time and number by number: what pictures of a comparison show."""
+"""How near errors come to their bounds, over time and number by number: what a picture shows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POINTS = 120
 
 @dataclass(frozen=True)
 class Profile:
-    """Of every step, the number that comes nearest to its bound, or exceeds it most; and how many come how near.
+    """Of every step, the number that comes nearest to its bound or exceeds it most; how many come how near.
 
     A long run is cut into spans of equal length, of which only the step with the largest ratio is kept.
 
@@ -27,8 +27,8 @@ class Profile:
         times: the step of each point, ascending; without those in which nothing was judged.
         errors: the |error| of that number, in each.
         bounds: its bound.
-        counts: of numbers by their ratio of error to bound: from FINEST on, each up to twice the one before, so
-            that `counts[k]` have a ratio of at most 2**(FINEST + k), and more than half of that.
+        counts: of numbers, by their ratio of error to bound: of `counts[k]` it is at most 2**(FINEST + k), and
+            more than half of that; the first counts everything below too, the last everything above.
     """
 
     span: int

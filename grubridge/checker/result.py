@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from grubridge.traces import GateSource
 
 from .findings import Cause, Comparison, Drift, FileProof, Sensing, Tolerance, Tolerated
 from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from .pictures import Pictures
 
 __all__ = ["CheckReport", "CheckedArtifact", "CheckedProbe", "Run"]
 
@@ -108,6 +111,7 @@ class CheckReport:
         probe: the inputs; None when nothing was run.
         environment: versions of grubridge, Python and numpy, and the platform.
         left_out: runtimes, and designed steps, that had no part, and why.
+        pictures: what a page shows beyond all this; None where it was not asked for.
     """
 
     verdict: Verdict
@@ -125,6 +129,7 @@ class CheckReport:
     probe: CheckedProbe | None
     environment: Mapping[str, str]
     left_out: Mapping[str, str]
+    pictures: Pictures | None = None
 
     def __bool__(self) -> bool:
         return bool(self.verdict)  # raises, and says what to write instead

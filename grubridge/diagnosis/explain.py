@@ -17,7 +17,7 @@ from .hypotheses import site
 from .search import MOST_MISTAKES, Fit, Search
 from .steps import Seen
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "explain", "rivals"]
 
 _NAMED_TIES = 3
 
@@ -106,6 +106,16 @@ def explain(
         searched = [place for place in everywhere if place in places]
         fits = _fits(searched, lambda place: _search(spec, trace, probe, how, place))
     return tuple(_cover(fits, everywhere))
+
+
+def rivals(spec: GRUSpec, trace: Trace, probe: Probe, how: Arithmetic, place: Place) -> list[Fit]:
+    """Return how well nothing, and then each single mistake, the best first, explains one place of a run.
+
+    Arguments are those of `explain`; () where the place cannot be searched.
+    """
+    with np.errstate(all="ignore"):
+        search = _search(spec, trace, probe, how, place)
+        return [] if search is None else [search.fit(()), *search.rivals()]
 
 
 def _fits(

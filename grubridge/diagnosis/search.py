@@ -150,6 +150,12 @@ class Search:
             before = [edits for _, _, edits in likely[:_COARSE]]
         return []
 
+    def rivals(self) -> list[Fit]:
+        """Return how well each single mistake and each lower precision explains the run, the best first."""
+        axes = (*self._axes, self._wrong_orders.edits, self._rungs)
+        alone = [(edit,) for edits in axes for edit in edits if edit is not None]
+        return sorted(map(self.fit, alone), key=lambda fit: fit.residual)
+
     def _likely(self, count: int) -> list[_Looked]:
         """Return hypotheses of `count` mistakes, those with the smallest errors first."""
         best = heapq.nsmallest(_KEPT, self._first_looks(count))

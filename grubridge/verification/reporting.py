@@ -9,6 +9,7 @@ import numpy as np
 
 from grubridge.checker.findings import Cause, Tolerance
 from grubridge.checker.outcome import Outcome
+from grubridge.checker.pictures import Pictures, weight_layout
 from grubridge.checker.plan import Subject
 from grubridge.checker.result import CheckedProbe, CheckReport
 from grubridge.checker.structure import shapes
@@ -34,6 +35,7 @@ def report(
     tolerance: Tolerance | None = None,
     recorded: Outcome | None = None,
     mismatch: Verdict | None = None,
+    keep_pictures: bool = False,
 ) -> CheckReport:
     """Return the report of a check.
 
@@ -44,6 +46,7 @@ def report(
         tolerance: the user's own.
         recorded: of a recorded run, which no tolerance decides: it was not run on the probe.
         mismatch: the verdict where nothing had to be run to know it.
+        keep_pictures: whether to keep what a page shows beyond the report.
     """
     held = [] if recorded is None else [recorded]
     known = [] if mismatch is None else [mismatch]
@@ -75,6 +78,16 @@ def report(
             "platform": f"{platform.system()} {platform.machine()}".lower(),
         },
         left_out=dict(entry for outcome in outcomes for entry in outcome.left_out),
+        pictures=_pictures(groups, outcomes) if keep_pictures else None,
+    )
+
+
+def _pictures(groups: Sequence[Sequence[Subject]], outcomes: Sequence[Outcome]) -> Pictures:
+    worst_first = sorted(outcomes, key=lambda outcome: outcome.by_the_bound is not Verdict.DIFFERENT)
+    return Pictures(
+        layouts=tuple(weight_layout(subject) for group in groups for subject in group),
+        tried=tuple(one for outcome in outcomes for one in outcome.tried),
+        apart=next((outcome.apart for outcome in worst_first if outcome.apart is not None), None),
     )
 
 

@@ -47,6 +47,7 @@ def verify(  # noqa: PLR0913 - the options of one command
     tolerance: Tolerance | None = None,
     hints: ReadHints | None = None,
     example: Path | str | None = None,
+    keep_pictures: bool = False,
 ) -> CheckReport:
     """Run model files in their own frameworks on the same inputs and say whether they are one function.
 
@@ -69,6 +70,7 @@ def verify(  # noqa: PLR0913 - the options of one command
             weights leave out.
         example: an .npz file of a recorded run of one's own code (`checker.recording`), which is held against
             the first file's equations.
+        keep_pictures: keep what an HTML page shows beyond the report (`CheckReport.pictures`).
 
     Raises:
         FileFormatError: when a file cannot be read.
@@ -96,10 +98,18 @@ def verify(  # noqa: PLR0913 - the options of one command
     mismatches = [cause for group in groups for cause in shape_causes(group)]
     if mismatches:
         found = [Outcome(diagnosis=mismatches)]
-        return report(groups, found, None, tolerance=tolerance, mismatch=Verdict.DIFFERENT)
+        return report(
+            groups,
+            found,
+            None,
+            tolerance=tolerance,
+            mismatch=Verdict.DIFFERENT,
+            keep_pictures=keep_pictures,
+        )
     recorded = None if recording is None else _recorded(recording, groups)
     if recording is not None and not runs:
-        return report(groups, [], recording.probe(groups[0][0].spec), recorded=recorded)
+        probe = recording.probe(groups[0][0].spec)
+        return report(groups, [], probe, recorded=recorded, keep_pictures=keep_pictures)
 
     def probes(group: Sequence[Subject]) -> Probes:
         specs = [subject.spec for subject in group]
@@ -110,8 +120,15 @@ def verify(  # noqa: PLR0913 - the options of one command
 
     with tempfile.TemporaryDirectory(prefix="grubridge-") as folder:
         tasks = [Task(plan_group(group, backends, Path(folder)), probes(group)) for group in groups]
-        outcomes = carry_out(tasks, Conditions(device, allow_tf32, tolerance), Path(folder))
-    return report(groups, outcomes, tasks[0].probes.inputs, tolerance=tolerance, recorded=recorded)
+        outcomes = carry_out(tasks, Conditions(device, allow_tf32, tolerance, keep_pictures), Path(folder))
+    return report(
+        groups,
+        outcomes,
+        tasks[0].probes.inputs,
+        tolerance=tolerance,
+        recorded=recorded,
+        keep_pictures=keep_pictures,
+    )
 
 
 def _recorded(recording: Recording, groups: Sequence[Sequence[Subject]]) -> Outcome:
