@@ -27,7 +27,7 @@ class Profile:
         times: the step of each point, ascending; without those in which nothing was judged.
         errors: the |error| of that number, in each.
         bounds: its bound.
-        counts: of numbers, by their ratio of error to bound: of `counts[k]` it is at most 2**(FINEST + k), and
+        counts: of numbers by their ratio of error to bound: of `counts[k]` it is at most 2**(FINEST + k), and
             more than half of that; the first counts everything below too, the last everything above.
     """
 

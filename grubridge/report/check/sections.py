@@ -12,7 +12,7 @@ from grubridge.checker.result import CheckReport
 from grubridge.files.text import printable
 from grubridge.report.wrapping import wrapped
 
-__all__ = ["causes", "proofs", "sensitivity"]
+__all__ = ["causes", "difference", "mends", "proof", "proofs", "sensed", "sensitivity"]
 
 _LISTED = 4
 _RELATIVE = 1e-3
@@ -22,14 +22,15 @@ _PRECISION = "run it in full precision, or accept it with a tolerance of your ow
 def proofs(report: CheckReport, letters: Mapping[str, str]) -> Iterator[str]:
     """What the numbers of the files say, for every input."""
     for one in report.proofs:
-        yield from wrapped(f"files: {_proof(one, letters)}")
+        yield from wrapped(f"files: {proof(one, letters)}")
         for remark in one.proof.remarks:
             yield from wrapped(printable(remark), "  ")
         if not one.proof.permutation:
             yield from _differences(one.proof)
 
 
-def _proof(one: FileProof, letters: Mapping[str, str]) -> str:
+def proof(one: FileProof, letters: Mapping[str, str]) -> str:
+    """Return what the numbers of two files say, in a sentence."""
     both = f"{letters[one.left]} and {letters[one.right]}"
     if one.proof.equal:
         return f"{both} hold the same numbers, which proves them to be one function for every input"
@@ -40,14 +41,15 @@ def _proof(one: FileProof, letters: Mapping[str, str]) -> str:
     return f"{both} do not hold the same numbers"
 
 
-def _differences(proof: Proof) -> Iterator[str]:
-    for one in proof.differences[:_LISTED]:
-        yield from wrapped(_difference(one), "  ")
-    if len(proof.differences) > _LISTED:
-        yield f"  and {len(proof.differences) - _LISTED} more (all with --json)"
+def _differences(proved: Proof) -> Iterator[str]:
+    for one in proved.differences[:_LISTED]:
+        yield from wrapped(difference(one), "  ")
+    if len(proved.differences) > _LISTED:
+        yield f"  and {len(proved.differences) - _LISTED} more (all with --json)"
 
 
-def _difference(one: TensorDifference) -> str:
+def difference(one: TensorDifference) -> str:
+    """Return how one tensor differs."""
     where = f"layer {one.layer} {one.direction} {one.tensor}"
     if one.unit is None:
         return f"{where}: {one.detail}"
@@ -57,13 +59,20 @@ def _difference(one: TensorDifference) -> str:
 
 def sensitivity(report: CheckReport) -> Iterator[str]:
     """The smallest change of a weight that would have been seen, in the run that sees least."""
+    sentence = sensed(report)
+    if sentence is not None:
+        yield from wrapped(f"sensitivity: {sentence}")
+
+
+def sensed(report: CheckReport) -> str | None:
+    """Return in a sentence what the run that sees least would have seen; None where it did not look."""
     ends = [one for one in report.sensitivity if one.edge != "read"] or list(report.sensitivity)
     if not ends:
-        return
+        return None
     least = min(
         ends, key=lambda one: (one.sensed.total.coverage.get(_RELATIVE, 0.0), -one.sensed.total.median)
     )
-    yield from wrapped(f"sensitivity: {_sentence(least)}")
+    return _sentence(least)
 
 
 def _sentence(one: Sensing) -> str:
@@ -80,9 +89,16 @@ def causes(report: CheckReport) -> Iterator[str]:
     """Why it is not EQUIVALENT, and what to do about it."""
     for one in report.diagnosis:
         yield from wrapped(f"why: {one.cause}: {one.detail}")
+    for mend, command in mends(report):
+        line = f"mend: {mend}"
+        yield from [line] if command else wrapped(line)
+
+
+def mends(report: CheckReport) -> Iterator[tuple[str, bool]]:
+    """Yield what to do about it, and whether that is a command to copy."""
     for mend in dict.fromkeys(one.mend for one in report.diagnosis):
         if mend == "write anew":
             files = " ".join(shlex.quote(printable(one.path)) for one in report.artifacts)
-            yield f"mend: grubridge verify {files} --fix NEW"
+            yield f"grubridge verify {files} --fix NEW", True
         elif mend == "full precision":
-            yield from wrapped(f"mend: {_PRECISION}")
+            yield _PRECISION, False
