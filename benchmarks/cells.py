@@ -66,10 +66,14 @@ class Cell:
 
     def _step(self, x: Numbers, h: Numbers) -> Numbers:
         def of_x(gate: str) -> Numbers:
-            return x @ self.weights[gate][0].T.astype(x.dtype) + self.biases[gate][0].astype(x.dtype)
+            weight, bias = self.weights[gate][0].astype(x.dtype), self.biases[gate][0].astype(x.dtype)
+            total: Numbers = x @ weight.T + bias
+            return total
 
         def of_h(gate: str, state: Numbers) -> Numbers:
-            return state @ self.weights[gate][1].T.astype(x.dtype) + self.biases[gate][1].astype(x.dtype)
+            weight, bias = self.weights[gate][1].astype(x.dtype), self.biases[gate][1].astype(x.dtype)
+            total: Numbers = state @ weight.T + bias
+            return total
 
         sigmoid, f = _GATES[self.gate], _CANDIDATES[self.candidate]
         if self.reset == "absent":
@@ -80,7 +84,8 @@ class Cell:
         if self.update == "absent":
             return n
         z = sigmoid(of_x(_Z) + of_h(_Z, h))
-        return z * h + (1 - z) * n if self.update == "keeps" else (1 - z) * h + z * n
+        following: Numbers = z * h + (1 - z) * n if self.update == "keeps" else (1 - z) * h + z * n
+        return following
 
 
 def draw(rng: np.random.Generator) -> Cell:
@@ -111,7 +116,8 @@ def draw(rng: np.random.Generator) -> Cell:
     scale = 1.5 / np.sqrt(hidden_size + input_size)
 
     def numbers(*shape: int) -> Numbers:
-        return (scale * rng.standard_normal(shape)).astype(np.float32)
+        drawn: Numbers = (scale * rng.standard_normal(shape)).astype(np.float32)
+        return drawn
 
     weights = {g: (numbers(hidden_size, input_size), numbers(hidden_size, hidden_size)) for g in gates}
     none = np.zeros(hidden_size, np.float32)

@@ -11,6 +11,7 @@ from grubridge.files.tensors import StoredTensor
 from grubridge.files.text import listed, printable
 from grubridge.layouts.description import BIASES, CellLayout, TensorLayout
 from grubridge.layouts.finding import of_place
+from grubridge.spec import Gate
 
 from .choices import substitutions
 
@@ -89,18 +90,18 @@ def _sums(layout: CellLayout, prefix: str, tensors: Mapping[str, StoredTensor]) 
 
 
 def _twins(layout: CellLayout, prefix: str, tensors: Mapping[str, StoredTensor]) -> Iterator[str]:
-    seen: dict[bytes, list[str]] = {}
+    """Yield which biases of different gates are the same numbers."""
+    seen: dict[bytes, list[tuple[str, Gate]]] = {}
     for tensor in _biases(layout, prefix, tensors):
         values = tensors[prefix + tensor.name].read().astype(np.float64) + 0.0
-        cut = values.reshape(len(tensor.holds) * len(tensor.gates), -1)
-        for row in cut:
-            names = seen.setdefault(row.tobytes(), [])
-            if tensor.name not in names or len(cut) > 1:
-                names.append(tensor.name)
-    for value, names in seen.items():
-        if len(names) > 1:
-            what = "are zero" if not np.frombuffer(value).any() else "are the same numbers"
-            where = listed(list(dict.fromkeys(names)))
+        rows = values.reshape(len(tensor.holds), len(tensor.gates), -1)
+        for row in rows:
+            for gate, value in zip(tensor.gates, row, strict=True):
+                seen.setdefault(value.tobytes(), []).append((tensor.name, gate))
+    for shared, owners in seen.items():
+        if len({gate for _, gate in owners}) > 1:
+            what = "are zero" if not np.frombuffer(shared).any() else "are the same numbers"
+            where = listed(list(dict.fromkeys(name for name, _ in owners)))
             yield f"biases in {where} {what}: which gate has which does not matter"
 
 

@@ -71,6 +71,8 @@ def weight_views(name: str, stored: StoredTensor, input_size: int, hidden_size: 
         return
     sides: dict[Literal["output", "input"], tuple[int, ...]]
     sides = {"output": stored.shape, "input": stored.shape[::-1]}
+    if stored.shape == (1, 1):
+        del sides["input"]  # one number is its own transpose
     for rows, (outputs, inputs) in sides.items():
         count, rest = divmod(outputs, hidden_size)
         if rest or not 1 <= count <= 3:
