@@ -9,7 +9,7 @@ from grubridge.layouts.description import CellLayout, TensorLayout
 from grubridge.spec import GATE_NAMES, Activation, Direction, Gate
 
 from .biases import Biases
-from .choices import Choice
+from .choices import Choice, module
 from .screen import Hit
 
 __all__ = ["ABOUT", "NAME", "layouts", "weight_layouts", "without_prefix"]
@@ -66,8 +66,7 @@ def weight_layouts(choice: Choice, weights: Mapping[Gate, tuple[int, int]]) -> t
 def without_prefix(layout: CellLayout) -> tuple[str, CellLayout]:
     """Return the prefix that all names share, up to a separator, and the layout without it."""
     names = [tensor.name for tensor in layout.tensors]
-    shared = _shared(names)
-    prefix = shared[: max(shared.rfind("."), shared.rfind("/")) + 1]
+    prefix = module(_shared(names))
     tensors = tuple(replace(tensor, name=tensor.name[len(prefix) :]) for tensor in layout.tensors)
     return prefix, replace(layout, tensors=tensors)
 

@@ -15,7 +15,7 @@ import numpy as np
 from grubridge.layouts.description import BIASES, Part, TensorLayout
 from grubridge.spec import CANDIDATE, Array, Gate
 
-from .choices import substitutions
+from .choices import module, substitutions
 from .views import View
 
 __all__ = ["Biases", "GateBias", "plainness"]
@@ -105,8 +105,8 @@ def plainness(tensors: Sequence[TensorLayout], weights: Mapping[Gate, tuple[str,
     """
     gated = [gate for gate in weights if gate != CANDIDATE]
     counts = {sum(len(one.holds) for one in tensors if gate in one.gates) for gate in gated}
-    modules = {_module(name) for names in weights.values() for name in names}
-    strangers = {_module(one.name) in modules for one in tensors}
+    modules = {module(name) for names in weights.values() for name in names}
+    strangers = {module(one.name) in modules for one in tensors}
     named: dict[tuple[Part, ...], list[tuple[str, str]]] = {}
     for one in tensors:
         named.setdefault(one.holds, []).extend((weights[gate][0], one.name) for gate in one.gates)
@@ -114,10 +114,6 @@ def plainness(tensors: Sequence[TensorLayout], weights: Mapping[Gate, tuple[str,
     order = [list(weights).index(gate) for one in tensors for gate in one.gates]
     parts = [BIASES.index(one.holds[0]) for one in tensors]
     return len(counts), len(strangers) > 1, changes, -len(tensors), order, parts
-
-
-def _module(name: str) -> str:
-    return name[: max(name.rfind("."), name.rfind("/")) + 1]
 
 
 def _named(taken: Sequence[_Taken], views: Sequence[View]) -> Iterator[tuple[TensorLayout, ...]]:

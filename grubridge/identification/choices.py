@@ -9,7 +9,7 @@ from grubridge.layouts.description import Part
 
 from .views import View
 
-__all__ = ["Choice", "Slot", "substitutions", "weight_choices"]
+__all__ = ["Choice", "Slot", "module", "substitutions", "weight_choices"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ def weight_choices(views: Sequence[Sequence[View]]) -> list[Choice]:
 def substitutions(pairs: Sequence[tuple[str, str]]) -> int:
     """Return how many different changes turn first names into second: 1 for W_xz, W_hz and W_xr, W_hr."""
     return len({_change(*pair) for pair in pairs})
+
+
+def module(name: str) -> str:
+    """Return what a name begins with, up to its last dot or slash."""
+    return name[: max(name.rfind("."), name.rfind("/")) + 1]
 
 
 def _change(one: str, other: str) -> tuple[str, str]:

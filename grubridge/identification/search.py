@@ -45,6 +45,7 @@ _HYPOTHESES, _OF_OTHERS, _AFTER_A_FIT = 1e9, 3e7, 5e7
 _COST, _COST_OF_OTHERS, _COST_AFTER_A_FIT = 4e4, 1e4, 4e3
 """Likewise of whole runs, in steps of a small layer."""
 
+_STRUCTURES = 64  # modules of a large checkpoint, and ways to count layers and directions
 _HITS = 64  # cells that fit on the steps looked at, and are named
 _ALIKE = 1e-2  # of the tolerance: errors below it are one as good as the other
 _NEAR = 8  # layouts that are kept where none fits
@@ -102,6 +103,11 @@ def search(
     """
     found = Found(max(1e-3, 32 * UNIT_ROUNDOFF[recording.dtype]))
     possible = list(structures(tensors, recording.x.shape[2], recording.outputs.shape[-1]))
+    if len(possible) > _STRUCTURES:
+        found.cut |= {f"only the first {_STRUCTURES} of {len(possible)} modules were looked at: use --stack"}
+    if any(structure.cut for structure in possible):
+        found.cut |= {"not every vector was tried as a bias: use --stack"}
+    possible = possible[:_STRUCTURES]
     runs = [(FreeRuns(recording, tensors, structure), Guesses(structure)) for structure in possible]
     for functions, output, together in islice(_passes(), 1 if usual_only or known else None):
         for structure, (own, guesses) in zip(possible, runs, strict=True):

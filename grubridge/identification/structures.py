@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from grubridge.files.tensors import StoredTensor
 from grubridge.spec import DTYPES, Direction
 
+from .choices import module
 from .views import View, bias_view, weight_views
 
 __all__ = ["Structure", "structures"]
@@ -20,8 +21,9 @@ _DIRECTIONS = (
     ("fwd", "bwd"),
     ("fw", "bw"),
 )
-_MOST_WEIGHTS = 10
-"""More matrices that fit are looked at module by module: two GRUs side by side are not one cell."""
+_MOST_WEIGHTS, _MOST_BIASES = 10, 9
+"""More matrices that fit are looked at module by module: two GRUs side by side are not one cell. Of more
+vectors those are taken that stand beside the matrices."""
 
 
 _Ways = tuple[int, bool, tuple[str, str], Mapping[str, str]]
@@ -35,6 +37,7 @@ class Structure:
 
     Args:
         hidden_size: H.
+        cut: whether there were more vectors.
         weights: every way to take each matrix of the first layer that reads forward; names with placeholders.
         biases: likewise the vectors.
         numbers: the layers, as the names count them.
@@ -44,6 +47,7 @@ class Structure:
     """
 
     hidden_size: int
+    cut: bool
     weights: tuple[tuple[View, ...], ...]
     biases: tuple[View, ...]
     numbers: range
@@ -74,16 +78,28 @@ def structures(tensors: Mapping[str, StoredTensor], input_size: int, outputs: in
                 for scope in _scopes(first, input_size, hidden_size):
                     each = scope.items()
                     weights = (tuple(weight_views(name, one, input_size, hidden_size)) for name, one in each)
-                    biases = (bias_view(name, one, hidden_size) for name, one in each)
+                    biases = _biases(scope, input_size, hidden_size)
                     yield Structure(
                         hidden_size,
+                        len(biases) > _MOST_BIASES,
                         tuple(views for views in weights if views),
-                        tuple(view for view in biases if view is not None and not _is_matrix(view)),
+                        tuple(biases[:_MOST_BIASES]),
                         numbers,
                         layered or both,
                         ("forward", "backward") if both else ("forward",),
                         {"forward": forward, "backward": backward},
                     )
+
+
+def _biases(scope: Mapping[str, StoredTensor], input_size: int, hidden_size: int) -> list[View]:
+    """Return what can be biases, those first that stand beside a matrix if there are too many."""
+    views = [bias_view(name, one, hidden_size) for name, one in scope.items()]
+    found = [view for view in views if view is not None and not _is_matrix(view)]
+    if len(found) <= _MOST_BIASES:
+        return found
+    matrices = [name for name, one in scope.items() if any(weight_views(name, one, input_size, hidden_size))]
+    modules = {module(name) for name in matrices}
+    return sorted(found, key=lambda view: module(view.name) not in modules)
 
 
 def _is_matrix(view: View) -> bool:

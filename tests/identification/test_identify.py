@@ -211,3 +211,20 @@ def test_a_format_that_says_how_it_is_stored_needs_no_search(tmp_path: Path) -> 
 
     with pytest.raises(UnknownFormatError, match="of the format onnx, which says itself how its GRUs"):
         identify(SAMPLES / "digits_two_layer.onnx", example)
+
+
+def test_a_large_checkpoint_is_searched_module_by_module(tmp_path: Path) -> None:
+    own, x = own_cell(), _inputs()
+    rng = np.random.default_rng(4)
+    blocks = {
+        f"block{n}.{name}": rng.standard_normal(shape).astype(np.float32)
+        for n in range(5)
+        for name, shape in {"a": (6, 4), "b": (6, 6), "c": (6, 6), "d": (6,), "e": (6,), "f": (18,)}.items()
+    }
+    hidden = run_own_cell(own, x, np.zeros((3, 6), np.float32))
+    model, example = write(tmp_path, {**blocks, **own}, x=x, hidden=hidden)
+
+    found = identify(model, example)
+
+    assert (found.fits[0].prefix, found.fits[0].layout.update) == ("net.", "takes")
+    assert len(found.fits[0].left_over) == len(blocks) + 1
