@@ -208,9 +208,9 @@ def test_gates_may_be_recorded_in_part() -> None:
     """As a cell that returns (h, r, z) shows them."""
     spec = member("reset_after")
     recording = _with_gates(spec)
-    shown = {gate: recording.gates[gate] for gate in ("update", "reset")}
-    right = held("m", spec, replace(recording, gates=shown))
-    wrong = held("m", spec, replace(recording, gates=dict(zip(shown, reversed(shown.values()), strict=True))))
+    z, r = recording.gates["update"], recording.gates["reset"]
+    right = held("m", spec, replace(recording, gates={"update": z, "reset": r}))
+    wrong = held("m", spec, replace(recording, gates={"update": r, "reset": z}))
 
     assert [one.quantity for one in right.comparisons] == ["hidden", "update", "reset"]
     assert right.by_the_bound is Verdict.EQUIVALENT
