@@ -22,7 +22,7 @@ from grubridge.layouts.toml import load, shipped, to_toml
 from .assembly import without_prefix
 from .measure import measure, read
 from .reasons import reasons
-from .remarks import differences, naturalness, remarks, what_would_tell
+from .remarks import differences, remarks, what_would_tell
 from .result import Fit, Identification
 from .search import Found, search
 
@@ -156,9 +156,9 @@ def _behind(tensors: Mapping[str, StoredTensor], stack: str | None) -> Mapping[s
     return {name: one for name, one in tensors.items() if name.startswith(prefixes)}
 
 
-def _rank(fit: Fit) -> tuple[float, int, bool, int]:
-    """Order: the checker's measure, what uses most of the tensors, what has a name, what goes with names."""
-    return round(fit.measure.headroom, 1), len(fit.left_over), not fit.shipped, naturalness(fit.layout)
+def _rank(fit: Fit) -> tuple[float, int, bool]:
+    """Order: the checker's measure, what uses most of the tensors, what has a name; then the search's own."""
+    return round(fit.measure.headroom, 1), len(fit.left_over), not fit.shipped
 
 
 def _identification(file: TensorFile, group: _Group, out: str | None) -> Identification:

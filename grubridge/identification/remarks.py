@@ -13,9 +13,7 @@ from grubridge.layouts.description import BIASES, CellLayout, TensorLayout
 from grubridge.layouts.finding import of_place
 from grubridge.spec import Gate
 
-from .choices import substitutions
-
-__all__ = ["differences", "naturalness", "remarks", "what_would_tell"]
+__all__ = ["differences", "remarks", "what_would_tell"]
 
 _SETTINGS = {
     "update": "update gate",
@@ -42,19 +40,6 @@ def differences(one: CellLayout, other: CellLayout) -> tuple[str, ...]:
             was, now = before.get(name, "no part of the cell"), after.get(name, "no part of the cell")
             found.append(f"{printable(name)} is {now} instead of {was}")
     return tuple(found)
-
-
-def naturalness(layout: CellLayout) -> int:
-    """Return in how many ways names of input weights become those of the same gates' recurrent weights."""
-    held = {
-        (part, gate): tensor.name
-        for tensor in layout.tensors
-        for part in tensor.holds
-        for gate in tensor.gates
-    }
-    return substitutions(
-        [(held["input_weight", gate], held["recurrent_weight", gate]) for gate in layout.gates]
-    )
 
 
 def _said(tensor: TensorLayout) -> str:
