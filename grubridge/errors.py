@@ -7,7 +7,9 @@
     |  `- UnsafeFileError         it would run code, leave its folder or exhaust memory
     |- StackSelectionError        no GRU in it, or several and none chosen; .candidates names them
     |- InvalidSpecError           (also ValueError) arrays and settings that form no GRU
-    |- LayoutError                (also ValueError) a wrong description of a cell; .key says where
+    |- DescriptionError           (also ValueError) what a person wrote in a file is wrong; .key says where
+    |  |- LayoutError             the description of a cell
+    |  `- ManifestError           the list of the pairs to check
     |- UnsupportedFeatureError    the target cannot hold it; .features lists every reason
     |- IdentificationError        no layout explains a recorded run; the message says what comes nearest
     |- TargetError                the output cannot be written: it exists, or its folder forbids it
@@ -26,12 +28,14 @@ __all__ = [
     "BackendError",
     "CannotRunError",
     "CorruptFileError",
+    "DescriptionError",
     "DeviceError",
     "FileFormatError",
     "GRUBridgeError",
     "IdentificationError",
     "InvalidSpecError",
     "LayoutError",
+    "ManifestError",
     "MissingDependencyError",
     "ProbeError",
     "StackSelectionError",
@@ -74,12 +78,23 @@ class InvalidSpecError(GRUBridgeError, ValueError):
     """Arrays and settings that do not form a GRU."""
 
 
-class LayoutError(GRUBridgeError, ValueError):
-    """A description of a cell is wrong; `key` leads to the place in it, outermost key first."""
+class DescriptionError(GRUBridgeError, ValueError):
+    """A description that a person wrote is wrong; `key` leads to the place in it.
 
-    def __init__(self, message: str, key: Sequence[str] = ()) -> None:
+    The outermost key comes first; a number counts the members of a list from 0.
+    """
+
+    def __init__(self, message: str, key: Sequence[str | int] = ()) -> None:
         super().__init__(message)
         self.key = tuple(key)
+
+
+class LayoutError(DescriptionError):
+    """A description of a cell is wrong."""
+
+
+class ManifestError(DescriptionError):
+    """A list of the pairs to check is wrong."""
 
 
 class UnsupportedFeatureError(GRUBridgeError):

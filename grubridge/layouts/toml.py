@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from grubridge.errors import LayoutError, UnsafeFileError
-from grubridge.files.opening import check_openable, shown
+from grubridge.errors import LayoutError
 from grubridge.files.text import nearest, printable
+from grubridge.files.toml_data import Limits, read_toml
 
 from .description import CellLayout
 from .document import from_json, to_json
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["SHIPPED", "from_json", "load", "shipped", "to_json", "to_toml"]
 
@@ -26,8 +19,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 """Where the .toml files of the shipped layouts are."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_LARGEST = 64 << 10
-_MOST_LINES = 1000
+_LIMITS = Limits(64 << 10, 1000, "a layout takes a few lines")
 
 
 def shipped() -> tuple[str, ...]:
@@ -55,16 +47,11 @@ def load(layout: str | Path) -> CellLayout:
             f"no layout is called {printable(name)!r}.{nearest(name, shipped())} "
             f"Known: {', '.join(shipped())}; your own is the path of a .toml file"
         )
-    text = _text(path)
+    file = read_toml(path, _LIMITS, LayoutError)
     try:
-        return from_json(tomllib.loads(text))
+        return from_json(file.values)
     except LayoutError as error:
-        where = ".".join(printable(part) for part in error.key)
-        at = f", line {_line(text, error.key)}: {where}" if error.key else ""
-        raise LayoutError(f"{shown(path)}{at}: {error}", error.key) from None
-    except (ValueError, RecursionError) as error:  # a ValueError of Python's own for a number of 5,000 digits
-        why = "tables nested too deep" if isinstance(error, RecursionError) else printable(error)
-        raise LayoutError(f"{shown(path)}: this is not TOML: {why}") from None
+        raise file.located(error) from None
 
 
 def to_toml(layout: CellLayout) -> str:
@@ -84,48 +71,3 @@ def _value(value: object) -> str:
         return "[" + ", ".join(map(_value, value)) + "]" if len(value) > 1 else _value(value[0])
     # true and false, numbers and text are the same in TOML, but for one character that it wants escaped
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _text(path: Path) -> str:
-    size = check_openable(path)
-    if size > _LARGEST:
-        raise UnsafeFileError(f"{shown(path)}: a layout takes a few lines; this file has {size} bytes")
-    try:
-        text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise LayoutError(f"{shown(path)}: this is not TOML: it is not UTF-8") from None
-    lines = text.count("\n")
-    if lines > _MOST_LINES:
-        raise UnsafeFileError(f"{shown(path)}: a layout takes a few lines; this file has {lines} of them")
-    return text
-
-
-def _line(text: str, key: Sequence[str]) -> int:
-    """Return the line, counted from 1, on which the value at `key` begins.
-
-    TOML's parser does not tell. What stands above a line is TOML too, unless a value goes on there: the key
-    begins right after the last such part that lacks it.
-    """
-    lines = text.split("\n")
-    without, having = 0, len(lines)
-    while having - without > 1:
-        middle = (without + having) // 2
-        end = next((at for at in range(middle, having) if _holds(lines[:at], key) is not None), having)
-        if end == having or _holds(lines[:end], key):
-            having = middle
-        else:
-            without = end
-    return without + 1
-
-
-def _holds(lines: Sequence[str], key: Sequence[str]) -> bool | None:
-    """Return whether some lines hold a value at `key`; None when they are no TOML by themselves."""
-    try:
-        value: object = tomllib.loads("\n".join(lines))
-    except (ValueError, RecursionError):
-        return None
-    for part in key:
-        if not isinstance(value, dict) or part not in value:
-            return False
-        value = value[part]
-    return True

@@ -1,0 +1,128 @@
+"""TOML files that people write: read as data, and what is wrong in them told with its line.
+
+Source: https://toml.io/en/v1.0.0.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grubridge.errors import DescriptionError, UnsafeFileError
+
+from .opening import check_openable, shown
+from .plain_data import Key
+from .text import printable
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Limits", "TomlFile", "read_toml"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a file may be.
+
+    Args:
+        size: in bytes.
+        lines: their number.
+        told: what such a file takes, for the message.
+    """
+
+    size: int
+    lines: int
+    told: str
+
+
+@dataclass(frozen=True)
+class TomlFile:
+    """A TOML file.
+
+    Args:
+        path: the file.
+        text: its text, lines ended by newlines.
+        values: what it says.
+        error: what is raised of it.
+    """
+
+    path: Path
+    text: str
+    values: dict[str, Any]
+    error: type[DescriptionError]
+
+    def located(self, wrong: DescriptionError) -> DescriptionError:
+        """Return the error with the file, the line and the key in front of its message."""
+        where = ".".join(printable(part) for part in wrong.key if isinstance(part, str))
+        at = f", line {_line(self.text, wrong.key)}" if wrong.key else ""
+        return self.error(f"{shown(self.path)}{at}{f': {where}' if where else ''}: {wrong}", wrong.key)
+
+
+def read_toml(path: Path, limits: Limits, error: type[DescriptionError]) -> TomlFile:
+    """Read a TOML file.
+
+    Args:
+        path: the file.
+        limits: how large it may be.
+        error: what is raised when it is no TOML.
+
+    Raises:
+        FileFormatError: when it cannot be opened, or is too large.
+    """
+    text = _text(path, limits, error)
+    try:
+        return TomlFile(path, text, tomllib.loads(text), error)
+    except (ValueError, RecursionError) as wrong:  # a ValueError of Python's own for a number of 5,000 digits
+        why = "tables nested too deep" if isinstance(wrong, RecursionError) else printable(wrong)
+        raise error(f"{shown(path)}: this is not TOML: {why}") from None
+
+
+def _text(path: Path, limits: Limits, error: type[DescriptionError]) -> str:
+    size = check_openable(path)
+    if size > limits.size:
+        raise UnsafeFileError(f"{shown(path)}: {limits.told}; this file has {size} bytes")
+    try:
+        text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise error(f"{shown(path)}: this is not TOML: it is not UTF-8") from None
+    lines = text.count("\n")
+    if lines > limits.lines:
+        raise UnsafeFileError(f"{shown(path)}: {limits.told}; this file has {lines} of them")
+    return text
+
+
+def _line(text: str, key: Key) -> int:
+    """Return the line, counted from 1, on which the value at `key` begins.
+
+    TOML's parser does not tell. What stands above a line is TOML too, unless a value goes on there: the key
+    begins right after the last such part that lacks it.
+    """
+    lines = text.split("\n")
+    without, having = 0, len(lines)
+    while having - without > 1:
+        middle = (without + having) // 2
+        end = next((at for at in range(middle, having) if _holds(lines[:at], key) is not None), having)
+        if end == having or _holds(lines[:end], key):
+            having = middle
+        else:
+            without = end
+    return without + 1
+
+
+def _holds(lines: Sequence[str], key: Key) -> bool | None:
+    """Return whether some lines hold a value at `key`; None when they are no TOML by themselves."""
+    try:
+        value: Any = tomllib.loads("\n".join(lines))
+    except (ValueError, RecursionError):
+        return None
+    for part in key:
+        members = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+        if part not in members:
+            return False
+        value = value[part]
+    return True
