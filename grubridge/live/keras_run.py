@@ -16,6 +16,7 @@ from grubridge.backends.keras import backend
 from grubridge.backends.keras.half import Half
 from grubridge.backends.keras.native import by_direction, find_layer
 from grubridge.formats.keras.config import RecurrentLayer
+from grubridge.formats.keras.layout import LAYOUT
 from grubridge.formats.keras.model import Model, read_model
 from grubridge.traces import Probe, Trace
 
@@ -23,7 +24,7 @@ from .keras import layer_entry, spec_of
 from .keras_cells import as_gru_cells, is_own_cell, own_cells, package_of, stepwise
 from .running import LiveGRU, check_device, choose
 
-__all__ = ["find_gru"]
+__all__ = ["find_gru", "gru_names"]
 
 _Chain = Sequence[tuple[Any, RecurrentLayer]]
 """Layers that feed each other, each with what its configuration says."""
@@ -39,7 +40,12 @@ def find_gru(model: Any, stack: str | None = None) -> LiveGRU:  # noqa: ANN401 -
     members = {_name([one]): [one] for chain in stacks.values() for one in chain}
     chain = choose(stacks, members, stack, where)
     spec = spec_of(chain, _name(chain), where)
-    return LiveGRU(_name(chain), spec, backend.NAME, lambda probe, device: _run(chain, probe, device))
+    return LiveGRU(_name(chain), spec, backend.NAME, lambda probe, device: _run(chain, probe, device), LAYOUT)
+
+
+def gru_names(model: Any) -> list[str]:  # noqa: ANN401 - untyped library
+    """Return what the stacks of a layer or model are called."""
+    return [_name(chain) for chain in _chains(model, "", f"this {type(model).__name__}")]
 
 
 def _name(chain: _Chain) -> str:

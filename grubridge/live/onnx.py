@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from grubridge.spec import GRUSpec
 
-__all__ = ["find_stack", "from_model", "to_model"]
+__all__ = ["find_stack", "from_model", "stack_names", "to_model"]
 
 
 def from_model(model: ModelProto, stack: str | None = None) -> GRUSpec:
@@ -32,12 +32,21 @@ def from_model(model: ModelProto, stack: str | None = None) -> GRUSpec:
 
 def find_stack(model: ModelProto, stack: str | None = None) -> StackEntry:
     """Return where a model's GRU is; arguments and errors are those of `from_model`."""
+    stacks = {entry.name: entry for entry in _stacks(model)}
+    members = {entry.name: entry for one in stacks.values() for entry in one.members}
+    return choose(stacks, members, stack, "ONNX model")
+
+
+def stack_names(model: ModelProto) -> list[str]:
+    """Return what the GRUs of a model are called, chains of nodes by one name."""
+    return [entry.name for entry in _stacks(model)]
+
+
+def _stacks(model: ModelProto) -> tuple[StackEntry, ...]:
     from grubridge.formats.onnx.contents import contents_of
     from grubridge.formats.onnx.tensors import Tensors
 
-    stacks = {entry.name: entry for entry in contents_of(model, Tensors(), "").stacks}
-    members = {entry.name: entry for one in stacks.values() for entry in one.members}
-    return choose(stacks, members, stack, "ONNX model")
+    return contents_of(model, Tensors(), "").stacks
 
 
 def to_model(spec: GRUSpec, options: WriteOptions | None = None) -> ModelProto:

@@ -10,13 +10,13 @@ from grubridge.backends.onnxruntime import backend
 from grubridge.backends.registry import require
 from grubridge.traces import Probe, Trace
 
-from .onnx import find_stack
+from .onnx import find_stack, stack_names
 from .running import LiveGRU
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["find_gru"]
+__all__ = ["find_gru", "gru_names"]
 
 
 def find_gru(model: ModelProto, stack: str | None = None) -> LiveGRU:
@@ -31,4 +31,9 @@ def find_gru(model: ModelProto, stack: str | None = None) -> LiveGRU:
         chosen = choose_device(device, backend.devices())
         return backend.run_model(model, entry.address, Path(), probe, chosen)
 
-    return LiveGRU(entry.name, entry.read(), backend.NAME, run)
+    return LiveGRU(entry.name, entry.read(), backend.NAME, run, entry.layout)
+
+
+def gru_names(model: ModelProto) -> list[str]:
+    """Return what the stacks of a model are called."""
+    return stack_names(model)

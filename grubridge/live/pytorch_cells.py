@@ -12,7 +12,7 @@ from grubridge.backends.described import own_tensors
 from grubridge.errors import GRUBridgeError, StackSelectionError
 from grubridge.files.tensors import TensorFile
 from grubridge.files.text import listed, printable
-from grubridge.formats.base import StackEntry
+from grubridge.formats.base import Contents, StackEntry
 from grubridge.formats.described import described
 from grubridge.layouts.document import from_json
 from grubridge.spec import GRUSpec
@@ -24,7 +24,7 @@ from .torch_tensors import stored
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["find_cell", "read_cell", "run_cell"]
+__all__ = ["cell_names", "find_cell", "read_cell", "run_cell"]
 
 
 def find_cell(module: torch.nn.Module, layout: str, stack: str | None = None) -> StackEntry:
@@ -39,16 +39,25 @@ def find_cell(module: torch.nn.Module, layout: str, stack: str | None = None) ->
         StackSelectionError: when there is none, or several and none was chosen.
         LayoutError: when there is no such layout.
     """
-    import torch
-
-    tensors = {name: stored(tensor) for name, tensor in _tensors(module)}
-    held = TensorFile(Path(), pytorch.NAME, {(): tensors}, f"torch {torch.__version__}")
-    contents = described(held, layout)
+    contents = _contents(module, layout)
     where = f"this {type(module).__name__}"
     if not contents.stacks:
         found = f"it holds {listed(contents.others)}" if contents.others else contents.advice
         raise StackSelectionError(f"{where}: no cell of the layout {printable(layout)} in it; {found}", [])
     return choose({entry.name: entry for entry in contents.stacks}, {}, stack, where)
+
+
+def cell_names(module: torch.nn.Module, layout: str) -> list[str]:
+    """Return what `find_cell` can find."""
+    return [entry.name for entry in _contents(module, layout).stacks]
+
+
+def _contents(module: torch.nn.Module, layout: str) -> Contents:
+    import torch
+
+    tensors = {name: stored(tensor) for name, tensor in _tensors(module)}
+    held = TensorFile(Path(), pytorch.NAME, {(): tensors}, f"torch {torch.__version__}")
+    return described(held, layout)
 
 
 def read_cell(module: torch.nn.Module, entry: StackEntry) -> GRUSpec:

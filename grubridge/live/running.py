@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TypeVar
+from types import ModuleType
+from typing import Any, TypeVar
 
 from grubridge.errors import DeviceError, InvalidSpecError, StackSelectionError
 from grubridge.files.text import nearest, printable
-from grubridge.spec import GRUSpec
+from grubridge.spec import GRUSpec, Layout
 from grubridge.traces import Probe, Trace
 
-__all__ = ["LiveGRU", "check_device", "choose", "find_gru"]
+__all__ = ["LiveGRU", "check_device", "choose", "find_gru", "gru_names"]
 
 _T = TypeVar("_T")
 
@@ -30,12 +31,16 @@ class LiveGRU:
         backend: the name of the runtime that it belongs to.
         run: run it in this process, on a probe and a device ("auto" is where it is). The model keeps its
             weights, mode, device and hooks, and no random number is drawn from the user's generators.
+        layout: how its tensors lie in the model.
+        address: what a file would say of it beyond its arrays: of a hand-written cell its layout.
     """
 
     name: str
     spec: GRUSpec
     backend: str
     run: Callable[[Probe, str], Trace]
+    layout: Layout
+    address: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_gru(model: object, stack: str | None = None, layout: str | None = None) -> LiveGRU:
@@ -51,6 +56,26 @@ def find_gru(model: object, stack: str | None = None, layout: str | None = None)
         InvalidSpecError: when `model` is nothing of this kind, or has a layout and is no torch module.
         StackSelectionError: when there is no GRU, or several and none was chosen.
     """
+    home = _home(model, layout)
+    found: LiveGRU = home.find_gru(model, stack, *_given(layout))
+    return found
+
+
+def gru_names(model: object, layout: str | None = None) -> list[str]:
+    """Return what the GRUs of a model in memory are called, chains of layers by one name; none where none is.
+
+    Arguments and InvalidSpecError are those of `find_gru`.
+    """
+    names: list[str] = _home(model, layout).gru_names(model, *_given(layout))
+    return names
+
+
+def _given(layout: str | None) -> list[str]:
+    return [] if layout is None else [layout]
+
+
+def _home(model: object, layout: str | None) -> ModuleType:
+    """Return the module that runs such models."""
     packages = [cls.__module__.partition(".")[0] for cls in type(model).__mro__]
     home = next((_FRAMEWORKS[package] for package in packages if package in _FRAMEWORKS), None)
     if home is None:
@@ -58,14 +83,12 @@ def find_gru(model: object, stack: str | None = None, layout: str | None = None)
             "expected the path of a model file, a torch module, a Keras layer or model, or an ONNX "
             f"ModelProto; received a {type(model).__name__} of {packages[0]}"
         )
-    finder = import_module(f"{__package__}.{home}").find_gru
     if layout is not None and home != "pytorch_run":
         raise InvalidSpecError(
             "a layout names the tensors of a cell in a torch module; received a "
             f"{type(model).__name__}, which says itself what it computes"
         )
-    found: LiveGRU = finder(model, stack) if layout is None else finder(model, stack, layout)
-    return found
+    return import_module(f"{__package__}.{home}")
 
 
 def choose(stacks: Mapping[str, _T], members: Mapping[str, _T], stack: str | None, where: str) -> _T:
