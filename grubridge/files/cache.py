@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-__all__ = ["keep", "kept"]
+__all__ = ["cache_folder", "keep", "kept"]
 
 _LARGEST = 1 << 16
 
@@ -54,12 +54,17 @@ def keep(key: Mapping[str, Any], value: Any) -> None:  # noqa: ANN401 - JSON val
 
 def _path(key: Mapping[str, Any]) -> Path | None:
     """The file for `key`; None where nothing is kept. Raises RuntimeError where there is no home folder."""
-    folder = _folder()
+    folder = cache_folder()
     name = sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:32]
     return None if folder is None else folder / f"{name}.json"
 
 
-def _folder() -> Path | None:
+def cache_folder() -> Path | None:
+    """Return the folder of what is kept; None where nothing is. It need not exist yet.
+
+    Raises:
+        RuntimeError: where there is no home folder for it to lie in.
+    """
     chosen = os.environ.get("GRUBRIDGE_CACHE")
     if chosen:
         return None if chosen == "off" else Path(chosen)

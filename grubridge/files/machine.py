@@ -10,11 +10,11 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-__all__ = ["machine"]
+__all__ = ["SWITCHES", "machine"]
 
 _GPUS = Path("/proc/driver/nvidia")
 _CPU = Path("/proc/cpuinfo")
-_SWITCHES = (
+SWITCHES = (
     "ATEN_CPU_CAPABILITY",
     "CUDA_VISIBLE_DEVICES",
     "NVIDIA_TF32_OVERRIDE",
@@ -57,4 +57,4 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _switches() -> Iterator[str]:
-    return (f"{name}={os.environ[name]}" for name in _SWITCHES if name in os.environ)
+    return (f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ)

@@ -7,6 +7,8 @@ from typing import Any
 
 from grubridge.backends.table import BackendTable
 
+from .wrapping import in_columns
+
 __all__ = ["render", "to_json"]
 
 
@@ -22,11 +24,7 @@ def render(table: BackendTable) -> str:
         for row in table.rows
     ]
     cells.insert(0, ("runtime", "version", "devices", "opens itself"))
-    widths = [max(len(row[column]) for row in cells) for column in range(3)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
-        for row in cells
-    ]
+    lines = in_columns(cells)
     lines += [row.problem for row in table.rows if row.problem]
     lines.append("The float64 equations need nothing and judge every run.")
     return "\n".join(lines) + "\n"

@@ -1,10 +1,11 @@
-"""Text that fits narrow terminals."""
+"""Text that fits narrow terminals, and text in columns."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
-__all__ = ["wrapped"]
+__all__ = ["in_columns", "wrapped"]
 
 _WIDTH = 60
 
@@ -25,4 +26,12 @@ def wrapped(text: str, indent: str = "", hanging: str = "  ") -> list[str]:
             break_long_words=False,
             break_on_hyphens=False,
         )
+    ]
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return one line per row, its cells below each other; all rows have the same number of cells."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
