@@ -36,6 +36,20 @@ class OpenArtifact:
     format: FormatAdapter
     contents: Contents
 
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return shown(self.path)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its GRUs are called, chains of layers by one name."""
+        return tuple(entry.name for entry in self.contents.stacks)
+
+    def holds(self, name: str) -> bool:
+        """Whether `select` finds a GRU of that name."""
+        return any(entry.name == name for entry in self._selectable())
+
     def select(self, name: str | None = None) -> StackEntry:
         """Return the stack called `name`, or the only one.
 

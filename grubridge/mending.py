@@ -62,6 +62,8 @@ def mend(
 def _obstacle(report: CheckReport) -> str | None:
     if len(report.artifacts) != _FILES:
         return f"it takes two files with one GRU each; received {len(report.artifacts)}"
+    if any(not one.path for one in report.artifacts):
+        return "it takes files, and one of the two is a model in memory"
     if report.by_the_bound is not Verdict.DIFFERENT:
         return f"the two files are not different: {report.by_the_bound.name}"
     if any(cause.mend == "write anew" for cause in report.diagnosis):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from grubridge.artifacts import open_artifact
 from grubridge.backends.launch import Job, run_jobs
 from grubridge.backends.registry import BACKENDS, native_backend
 from grubridge.checker.plan import Subject, plan_group
-from grubridge.checker.probe import BATCH, STEPS, probe_from_arrays, probe_from_file, random_probe
+from grubridge.checker.probe import BATCH, STEPS, given_probe, random_probe
 from grubridge.checker.result import CheckedArtifact
 from grubridge.diagnosis.recomposition import recomposition
 from grubridge.diagnosis.statistics import DirectionStatistics, statistics
@@ -167,7 +167,7 @@ def trace(  # noqa: PLR0913 - the options of one command
         drawn = random_probe([found.spec], seed=seed, batch=batch, steps=steps, lengths=whole)
         probe = replace(drawn, initial_state={})
     else:
-        probe = _given(inputs, found.spec)
+        probe = given_probe(inputs, [found.spec])
     made = _equations(found.spec, probe, device) if backend == REFERENCE else found.run(probe, device)
     traced = TracedModel(found.model, found.stack, found.spec, probe, made)
     if out is not None:
@@ -246,15 +246,3 @@ def _equations(spec: GRUSpec, probe: Probe, device: str) -> Trace:
         raise DeviceError(f"{reason}; received device {device!r}", reason)
     with np.errstate(all="ignore"):  # weights may hold NaN, of which the user has been warned
         return replace(run_reference(spec, probe), native=False)
-
-
-def _given(inputs: object, spec: GRUSpec) -> Probe:
-    """Return the user's inputs as a probe."""
-    if isinstance(inputs, (str, Path)):
-        return probe_from_file(Path(inputs), [spec])
-    named = inputs if isinstance(inputs, Mapping) else {"x": inputs}
-    try:
-        arrays = {str(name): np.asarray(array) for name, array in named.items()}
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, a ragged list, ...
-        raise ProbeError(f"the inputs cannot be made NumPy arrays: {error}") from error
-    return probe_from_arrays(arrays, [spec], "given")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,8 @@ class Conditions:
 
 
 _Result = Trace | GRUBridgeError
+_Request = Job | Callable[[], Trace]
+"""What a process of a runtime does, or this one."""
 
 
 def carry_out(tasks: Sequence[Task], conditions: Conditions, folder: Path) -> list[Outcome]:
@@ -69,20 +72,37 @@ def carry_out(tasks: Sequence[Task], conditions: Conditions, folder: Path) -> li
     """
     runs = [(run, task) for task in tasks for run in task.plan.runs]
 
-    def job(run: PlannedRun, probe: Probe) -> Job:
+    def request(run: PlannedRun, probe: Probe) -> _Request:
+        if run.subject.run is not None and not run.temporary:
+            return partial(run.subject.run, probe, conditions.device)
         return Job(run.backend, run.artifact, probe, conditions.device, conditions.allow_tf32)
 
     calibration = Calibration(conditions.device, folder)
-    jobs = [job(run, task.probes.inputs) for run, task in runs]
-    jobs += [job(run, task.probes.designed) for run, task in runs]
-    jobs += calibration.jobs(run for run, _ in runs)
-    results = run_jobs(jobs)
+    requests = [request(run, task.probes.inputs) for run, task in runs]
+    requests += [request(run, task.probes.designed) for run, task in runs]
+    requests += calibration.jobs(run for run, _ in runs)
+    results = _results(requests)
     count = len(runs)
     calibration.learn(results[2 * count :])
     answered = iter(zip(results[:count], results[count : 2 * count], strict=True))
     return [
         _compared(task, [next(answered) for _ in task.plan.runs], calibration, conditions) for task in tasks
     ]
+
+
+def _results(requests: Sequence[_Request]) -> list[_Result]:
+    """Return what became of each request, in order."""
+    answers = iter(run_jobs([request for request in requests if isinstance(request, Job)]))
+    return [next(answers) if isinstance(request, Job) else _here(request) for request in requests]
+
+
+def _here(run: Callable[[], Trace]) -> _Result:
+    started = time.perf_counter()
+    try:
+        trace = run()
+    except GRUBridgeError as error:
+        return error
+    return replace(trace, seconds=time.perf_counter() - started)
 
 
 def _compared(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from grubridge.backends.base import Artifact
 from grubridge.backends.registry import BACKENDS, available, native_backend, require
 from grubridge.formats.base import StackEntry
 from grubridge.spec import GRUSpec, unsupported
+from grubridge.traces import Probe, Trace
 
 from .findings import Edge, Side
 from .result import CheckedArtifact
@@ -20,17 +21,20 @@ __all__ = ["Held", "Plan", "PlannedRun", "Subject", "plan_conversion", "plan_gro
 
 @dataclass(frozen=True)
 class Subject:
-    """One stack of one file, read.
+    """One stack of one file or of a model in memory, read.
 
     Args:
         about: what the report says of it.
         spec: what was read.
         entry: where it was found.
+        run: runs a model in memory in this process, on a probe and a device; None for a file, which its
+            runtime opens in a process of its own.
     """
 
     about: CheckedArtifact
     spec: GRUSpec
     entry: StackEntry
+    run: Callable[[Probe, str], Trace] | None = None
 
     @property
     def label(self) -> str:

@@ -14,7 +14,15 @@ from grubridge.traces import Place, Probe
 
 from .arrays import LARGEST, check_numbers, read_arrays, states_by_place
 
-__all__ = ["BATCH", "STEPS", "designed_probe", "probe_from_arrays", "probe_from_file", "random_probe"]
+__all__ = [
+    "BATCH",
+    "STEPS",
+    "designed_probe",
+    "given_probe",
+    "probe_from_arrays",
+    "probe_from_file",
+    "random_probe",
+]
 
 BATCH, STEPS = 4, 24
 """Of random inputs, unless the user asks for others."""
@@ -118,6 +126,26 @@ def _input_scale(spec: GRUSpec) -> float:
     if not np.isfinite(typical) or typical == 0:
         return 1.0
     return float(2.0 ** np.clip(-1 - np.round(np.log2(typical)), -4, 4))
+
+
+def given_probe(inputs: object, specs: Sequence[GRUSpec]) -> Probe:
+    """Return the user's own inputs.
+
+    Args:
+        inputs: a path, for `probe_from_file`; x [B, T, I], or a mapping of arrays, for `probe_from_arrays`.
+        specs: what will run.
+
+    Raises:
+        ProbeError: when they are no arrays, or do not fit the model.
+    """
+    if isinstance(inputs, (str, Path)):
+        return probe_from_file(Path(inputs), specs)
+    named = inputs if isinstance(inputs, Mapping) else {"x": inputs}
+    try:
+        arrays = {str(name): np.asarray(array) for name, array in named.items()}
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, a ragged list, ...
+        raise ProbeError(f"the inputs cannot be made NumPy arrays: {error}") from error
+    return probe_from_arrays(arrays, specs, "given")
 
 
 def probe_from_file(path: Path, specs: Sequence[GRUSpec]) -> Probe:

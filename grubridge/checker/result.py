@@ -19,15 +19,15 @@ __all__ = ["CheckReport", "CheckedArtifact", "CheckedProbe", "Run"]
 
 @dataclass(frozen=True)
 class CheckedArtifact:
-    """One stack of one file.
+    """One stack of one file, or of a model in memory.
 
     Args:
         label: what the report calls it: the path, with the stack where that is needed.
-        path: the file.
+        path: the file; "" for a model in memory.
         format: e.g. "keras".
         stack: the stack's name in the file.
         dtype: of the weights.
-        sha256: of the file; None when it is too large to hash in the time of a check.
+        sha256: of the file; None when it is too large to hash in the time of a check, or there is none.
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""The files of a check: opened, their GRUs paired, and read."""
+"""The files and models in memory of a check: opened, their GRUs paired, and read."""
 
 from __future__ import annotations
 
@@ -9,14 +9,41 @@ from pathlib import Path
 from grubridge.artifacts import OpenArtifact, open_artifact
 from grubridge.checker.plan import Subject
 from grubridge.checker.result import CheckedArtifact
-from grubridge.errors import StackSelectionError
+from grubridge.errors import StackSelectionError, UnknownFormatError
 from grubridge.files.digest import LARGEST_HASHED, sha256
-from grubridge.files.opening import shown
 from grubridge.files.text import printable
 from grubridge.formats.base import ReadHints, StackEntry
 from grubridge.formats.registry import detect
 
-__all__ = ["open_file", "open_files", "open_with_hints", "paired", "subjects"]
+from .in_memory import ModelInMemory, models_in_memory
+
+__all__ = ["Opened", "open_all", "open_file", "open_files", "open_with_hints", "paired", "subjects"]
+
+Opened = OpenArtifact | ModelInMemory
+
+
+def open_all(artifacts: Sequence[object], hints: ReadHints) -> list[Opened]:
+    """Open every path, and look into every model in memory.
+
+    Raises:
+        InvalidSpecError: when something is neither the path of a file nor a model.
+        UnknownFormatError: when a hint is for none of them; and what `open_files` raises.
+    """
+    paths = [Path(one) for one in artifacts if isinstance(one, (str, Path))]
+    models = models_in_memory([one for one in artifacts if not isinstance(one, (str, Path))], hints.layout)
+    of_files = hints
+    if any(model.layout is not None for model in models):
+        described = [
+            _by_layout(path, hints).contents.stacks for path in paths if "layout" in detect(path).HINTS
+        ]
+        of_files = hints if any(described) else replace(hints, layout=None)
+    if of_files.given() and not paths:
+        raise UnknownFormatError(
+            f"{', '.join(of_files.given())}: for what a file does not say, and there is no file; a model in "
+            "memory says all itself, but for the layout of cells in a torch module"
+        )
+    files, in_memory = iter(open_files(paths, of_files)), iter(models)
+    return [next(files) if isinstance(one, (str, Path)) else next(in_memory) for one in artifacts]
 
 
 def open_files(paths: Sequence[Path], hints: ReadHints) -> list[OpenArtifact]:
@@ -58,9 +85,7 @@ def _by_layout(path: Path, hints: ReadHints) -> OpenArtifact:
     return open_artifact(path, None, ReadHints(layout=hints.layout))
 
 
-def paired(
-    opened: Sequence[OpenArtifact], stack: str | None, mapping: Mapping[str, str]
-) -> list[list[StackEntry]]:
+def paired(opened: Sequence[Opened], stack: str | None, mapping: Mapping[str, str]) -> list[list[StackEntry]]:
     """Return one group per function to check, with an entry of every file in each."""
     first, others = opened[0], opened[1:]
     if mapping and (stack is not None or not others):
@@ -72,13 +97,13 @@ def paired(
         ]
     if stack is not None:
         return [[_named_or_only(artifact, stack, opened) for artifact in opened]]
-    names = [[entry.name for entry in artifact.contents.stacks] for artifact in opened]
+    names = [artifact.names for artifact in opened]
     if all(len(found) <= 1 for found in names):
         return [[artifact.select() for artifact in opened]]
     if all(found and sorted(found) == sorted(names[0]) for found in names):
         return [[artifact.select(name) for artifact in opened] for name in names[0]]
     listed = "; ".join(
-        f"{shown(artifact.path)} holds {', '.join(map(printable, found)) or 'none'}"
+        f"{artifact.label} holds {', '.join(map(printable, found)) or 'none'}"
         for artifact, found in zip(opened, names, strict=True)
     )
     raise StackSelectionError(
@@ -88,36 +113,37 @@ def paired(
     )
 
 
-def _named_or_only(artifact: OpenArtifact, stack: str, opened: Sequence[OpenArtifact]) -> StackEntry:
+def _named_or_only(artifact: Opened, stack: str, opened: Sequence[Opened]) -> StackEntry:
     """The GRU of that name; where another file has one of that name, a file's only GRU may have another."""
 
-    def has(one: OpenArtifact) -> bool:
-        stacks = one.contents.stacks
-        return any(stack in (entry.name, *(m.name for m in entry.members)) for entry in stacks)
+    def has(one: Opened) -> bool:
+        return one.holds(stack)
 
     elsewhere = any(has(other) for other in opened if other is not artifact)
-    only = len(artifact.contents.stacks) == 1 and elsewhere and not has(artifact)
+    only = len(artifact.names) == 1 and elsewhere and not has(artifact)
     return artifact.select(None if only else stack)
 
 
-def subjects(
-    opened: Sequence[OpenArtifact], groups: Sequence[Sequence[StackEntry]]
-) -> list[tuple[Subject, ...]]:
+def subjects(opened: Sequence[Opened], groups: Sequence[Sequence[StackEntry]]) -> list[tuple[Subject, ...]]:
     """Read every stack of every group."""
     places = [
-        (str(artifact.path), entry.name)
+        (artifact.label, entry.name)
         for group in groups
         for artifact, entry in zip(opened, group, strict=True)
     ]
-    paths = [path for path, _ in dict.fromkeys(places)]
-    digests = [_digest(artifact.path) for artifact in opened]
+    labels = [label for label, _ in dict.fromkeys(places)]
+    digests = [None if isinstance(one, ModelInMemory) else _digest(one.path) for one in opened]
     made: list[tuple[Subject, ...]] = []
     for group in groups:
         own: list[Subject] = []
         for artifact, entry, digest in zip(opened, group, digests, strict=True):
-            spec = artifact.read(entry)
-            path = str(artifact.path)
-            label = shown(path) if paths.count(path) == 1 else f"{shown(path)}#{printable(entry.name)}"
+            label = artifact.label
+            if labels.count(label) > 1:
+                label = f"{label}#{printable(entry.name)}"
+            if isinstance(artifact, ModelInMemory):
+                own.append(artifact.subject(entry, label))
+                continue
+            spec, path = artifact.read(entry), str(artifact.path)
             about = CheckedArtifact(label, path, artifact.format.NAME, entry.name, spec.dtype.name, digest)
             own.append(Subject(about, spec, entry))
         made.append(tuple(own))

@@ -14,7 +14,7 @@ from grubridge.checker.executed import Probes
 from grubridge.checker.findings import Tolerance
 from grubridge.checker.outcome import Outcome
 from grubridge.checker.plan import Subject, plan_conversion, plan_group
-from grubridge.checker.probe import BATCH, STEPS, designed_probe, probe_from_file, random_probe
+from grubridge.checker.probe import BATCH, STEPS, designed_probe, given_probe, random_probe
 from grubridge.checker.recorded import held
 from grubridge.checker.recording import Recording, read_recording
 from grubridge.checker.result import CheckReport
@@ -22,21 +22,21 @@ from grubridge.checker.verdict import Verdict
 from grubridge.errors import BackendError, ProbeError
 from grubridge.formats.base import ReadHints
 
-from .pairing import open_file, open_files, paired, subjects
+from .pairing import open_all, open_file, paired, subjects
 from .reporting import report, shape_causes
 
 __all__ = ["verify", "verify_conversion"]
 
 _DEVICE = re.compile("auto|cpu|cuda(:[0-9]+)?")
-_USUAL = (None, 0, BATCH, STEPS, None, "auto", False, None)
+_USUAL = (0, BATCH, STEPS, None, "auto", False, None)
 """The settings of runs where none is given."""
 
 
 def verify(  # noqa: PLR0913 - the options of one command
-    *artifacts: Path | str,
+    *artifacts: object,
     stack: str | None = None,
     mapping: Mapping[str, str] | None = None,
-    inputs: Path | str | None = None,
+    inputs: object = None,
     seed: int = 0,
     batch: int = BATCH,
     steps: int = STEPS,
@@ -49,14 +49,17 @@ def verify(  # noqa: PLR0913 - the options of one command
     example: Path | str | None = None,
     keep_pictures: bool = False,
 ) -> CheckReport:
-    """Run model files in their own frameworks on the same inputs and say whether they are one function.
+    """Run models in their own frameworks on the same inputs and say whether they are one function.
 
     Args:
-        artifacts: two files or more; or one, which then runs through every installed runtime; or one and an
-            example, for which nothing needs to run.
+        artifacts: two or more; or one, which then runs through every installed runtime; or one and an
+            example, for which nothing needs to run. Each is the path of a file, which runs in a process of
+            its own; or a model in memory, which its framework runs in this process and which stays as it is:
+            what `trace` takes.
         stack: the GRU to check, in every file that has one of that name; a file's only GRU may have another.
         mapping: the first file's GRU -> the others' GRU; only these are checked.
-        inputs: an .npy file of x [B, T, I], or an .npz file of x, initial_state [L*D, B, H], lengths [B].
+        inputs: an .npy file of x [B, T, I], or an .npz file of x, initial_state [L*D, B, H], lengths [B];
+            or these arrays: x, or a mapping.
         seed: of random inputs.
         batch: sequences of random inputs.
         steps: steps of random inputs; 3 at least show every mistake.
@@ -74,6 +77,7 @@ def verify(  # noqa: PLR0913 - the options of one command
 
     Raises:
         FileFormatError: when a file cannot be read.
+        InvalidSpecError: when an artifact is neither a path nor a model that grubridge knows.
         LayoutError: when the layout's description is wrong.
         StackSelectionError: when GRUs of the files cannot be paired, or none has the layout.
         ProbeError: when the inputs or the example do not fit.
@@ -85,15 +89,16 @@ def verify(  # noqa: PLR0913 - the options of one command
     if _DEVICE.fullmatch(device) is None:
         raise BackendError(f"unknown device {device!r}; known: auto, cpu, cuda, cuda:N")
     if inputs is not None and (seed, batch, steps, lengths) != (0, BATCH, STEPS, None):
-        raise ProbeError("a file of inputs brings its own sizes: leave out seed, batch, steps and lengths")
+        raise ProbeError("inputs bring their own sizes: leave out seed, batch, steps and lengths")
     recording = None if example is None else read_recording(Path(example))
     runs = recording is None or len(artifacts) > 1 or backends is not None
-    if not runs and (inputs, seed, batch, steps, lengths, device, allow_tf32, tolerance) != _USUAL:
+    settings = (seed, batch, steps, lengths, device, allow_tf32, tolerance)
+    if not runs and (inputs is not None or settings != _USUAL):
         raise ProbeError(
             "one file and an example: nothing runs, so leave out inputs, seed, batch, steps, lengths, "
             "device, allow_tf32 and tolerance, or name a runtime (backends)"
         )
-    opened = open_files([Path(path) for path in artifacts], hints or ReadHints())
+    opened = open_all(artifacts, hints or ReadHints())
     groups = subjects(opened, paired(opened, stack, mapping or {}))
     mismatches = [cause for group in groups for cause in shape_causes(group)]
     if mismatches:
@@ -115,7 +120,7 @@ def verify(  # noqa: PLR0913 - the options of one command
         specs = [subject.spec for subject in group]
         designed = designed_probe(specs, seed)
         if inputs is not None:
-            return Probes(probe_from_file(Path(inputs), specs), designed)
+            return Probes(given_probe(inputs, specs), designed)
         return Probes(random_probe(specs, seed=seed, batch=batch, steps=steps, lengths=lengths), designed)
 
     with tempfile.TemporaryDirectory(prefix="grubridge-") as folder:
