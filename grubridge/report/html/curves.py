@@ -1,0 +1,187 @@
+"""Errors over time against their bounds, and gates over time: small drawings on one scale, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from grubridge.checker.findings import Comparison
+from grubridge.checker.profile import Profile
+from grubridge.checker.verdict import Verdict
+from grubridge.diagnosis.statistics import DirectionStatistics, OverTime
+from grubridge.report.check.words import NAMES
+
+from .axes import Linear, Log, Mark, path
+from .data import Series, packed
+from .numbers import figure, ratio
+
+__all__ = ["Curve", "ErrorCurve", "Panel", "error_panel", "gate_panel"]
+
+SYMBOLS = {"update": "z", "reset": "r", "candidate": "n", "hidden": "h"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One drawing; places are in percent of it.
+
+    Args:
+        key: the quantity.
+        symbol: z, r, n or h.
+        name: in words.
+        alt: what it shows, with its numbers.
+        x: marks of the steps.
+        y: marks of the values.
+        line: an SVG path.
+        dots: those of its points that are no line by themselves.
+        beyond: its points above the bound.
+        bound: an SVG path; "" where there is none.
+        forbidden: the area above the bound.
+    """
+
+    key: str
+    symbol: str
+    name: str
+    alt: str
+    x: tuple[Mark, ...]
+    y: tuple[Mark, ...]
+    line: str
+    dots: str = ""
+    beyond: str = ""
+    bound: str = ""
+    forbidden: str = ""
+
+
+@dataclass(frozen=True)
+class ErrorCurve:
+    """A drawing of errors, and its row in the table: the step that comes nearest to its bound."""
+
+    curve: Curve
+    step: int
+    error: str
+    bound: str
+    ratio: str
+    within: bool
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The drawings of one layer and direction, and the numbers for the one cursor that they share.
+
+    Args:
+        key: unique in the page.
+        title: which layer and direction.
+        steps: T.
+        span: steps that a point stands for.
+        curves: the drawings.
+        series: what the script needs, by quantity.
+    """
+
+    key: str
+    title: str
+    steps: int
+    span: int
+    curves: tuple[ErrorCurve, ...]
+    series: tuple[Series, ...]
+
+
+def error_panel(key: str, title: str, comparisons: Sequence[Comparison], steps: int) -> Panel | None:
+    """Return the drawings of errors against bounds; None where no step was judged by itself."""
+    drawn = [(one, one.profile) for one in comparisons if one.profile is not None and one.profile.times]
+    if not drawn:
+        return None
+    scale = Log.around(value for _, profile in drawn for value in (*profile.errors, *profile.bounds))
+    time = Linear(0, steps - 1)
+    curves: list[ErrorCurve] = []
+    series: list[Series] = []
+    for one, profile in drawn:
+        at = [time.at(step) for step in profile.times]
+        errors = list(zip(at, map(scale.at, profile.errors), strict=True))
+        bounds = list(zip(at, map(scale.at, profile.bounds), strict=True))
+        beyond = [
+            point
+            for point, error, bound in zip(errors, profile.errors, profile.bounds, strict=True)
+            if error > bound
+        ]
+        worst = _nearest(profile)
+        step, error, bound = profile.times[worst], profile.errors[worst], profile.bounds[worst]
+        symbol, name = SYMBOLS[one.quantity], NAMES[one.quantity]
+        alt = (
+            f"Error of the {name} ({symbol}) in every step against its bound, logarithmic: nearest to the bound "
+            f"at step {step}, with an error of {figure(error)} and a bound of {figure(bound)}, {ratio(one.headroom)}. "
+            f"{len(beyond)} of {len(at)} points are beyond the bound."
+        )
+        curve = Curve(
+            one.quantity,
+            symbol,
+            name,
+            alt,
+            time.steps(),
+            scale.decades(),
+            path(errors),
+            _dots(errors),
+            _dots(beyond),
+            path(bounds),
+            path([(bounds[0][0], 100), *bounds, (bounds[-1][0], 100)]) + "Z",
+        )
+        within = one.verdict is not Verdict.DIFFERENT
+        curves.append(ErrorCurve(curve, step, figure(error), figure(bound), ratio(one.headroom), within))
+        arrays = {"steps": profile.times, "errors": profile.errors, "bounds": profile.bounds}
+        series.append(Series(one.quantity, {name: packed(np.array(part)) for name, part in arrays.items()}))
+    return Panel(key, title, steps, drawn[0][1].span, tuple(curves), tuple(series))
+
+
+def _nearest(profile: Profile) -> int:
+    """The point with the largest ratio of error to bound."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.array(profile.errors) / np.array(profile.bounds)
+    return int(np.nan_to_num(ratios, nan=0).argmax())
+
+
+def gate_panel(seen: DirectionStatistics, *, one_unit: bool) -> tuple[Curve, ...]:
+    """Return the drawings of the gates of a traced model over time."""
+    curves = []
+    for key, over_time in (
+        ("update", seen.update),
+        ("reset", seen.reset),
+        ("candidate", seen.candidate),
+        ("hidden", seen.hidden),
+    ):
+        if over_time is not None:
+            signed = key in ("update", "reset") or one_unit
+            curves.append(_gate_curve(key, over_time, "" if signed else "size of the "))
+    return tuple(curves)
+
+
+def _gate_curve(key: str, seen: OverTime, what: str) -> Curve:
+    symbol = f"|{SYMBOLS[key]}|" if what else SYMBOLS[key]
+    name = f"{what}{NAMES[key]}"  # type: ignore[index]  # the keys are quantities
+    finite = [value for value in seen.curve if np.isfinite(value)]
+    low, high = min(finite, default=0.0), max(finite, default=1.0)
+    scale = Linear(min(low, 0.0), max(high, 1.0 if key in ("update", "reset") else 0.0) or 1.0)
+    time = Linear(0, len(seen.curve) - 1)
+    points = [(time.at(step), scale.at(value)) for step, value in _thinned(seen.curve)]
+    alt = (
+        f"Mean {name} of every step: between {figure(low)} and {figure(high)}; of all values the mean is "
+        f"{figure(seen.mean)}, the range {figure(seen.low)} to {figure(seen.high)}."
+    )
+    marks = tuple(Mark(scale.at(value), figure(value, 2)) for value in (scale.low, scale.high))
+    dots = _dots(points) if len(points) < 2 else ""
+    return Curve(key, symbol, name, alt, time.steps(), marks, path(points), dots)
+
+
+def _thinned(curve: Sequence[float], most: int = 240) -> list[tuple[int, float]]:
+    """The highest and lowest value of every span, in the order of time, where there are too many to draw."""
+    span = -(-len(curve) // (most // 2)) if len(curve) > most else 1
+    kept: list[tuple[int, float]] = []
+    for start in range(0, len(curve), span):
+        values = np.nan_to_num(np.array(curve[start : start + span]), nan=np.inf)
+        for inside in sorted({int(values.argmin()), int(values.argmax())}):
+            kept.append((start + inside, curve[start + inside]))
+    return kept
+
+
+def _dots(points: Sequence[tuple[float, float]]) -> str:
+    """Lines of no length, which a round pen draws as dots."""
+    return "".join(f"M{x:.4g} {100 - y:.4g}h0" for x, y in points)

@@ -1,0 +1,91 @@
+"""A page: one file that loads nothing, and runs no script but its own, which it names by its hash."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grubridge.errors import MissingDependencyError
+from grubridge.files.text import printable
+from grubridge.version import __version__
+
+from .data import in_script
+from .numbers import figure, ratio, signed
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["fragment", "page"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page(template: str, title: str, **content: Any) -> str:  # noqa: ANN401 - what a template takes
+    """Return a whole page.
+
+    Args:
+        template: its name, without ".html".
+        title: of the page.
+        content: what the template takes.
+
+    Raises:
+        MissingDependencyError: when jinja2 is not installed.
+    """
+    style, script = _text("style.css"), _text("script.js")
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return _render(template, title=title, policy=policy, style=style, script=script, **content)
+
+
+def fragment(template: str, **content: Any) -> str:  # noqa: ANN401 - likewise
+    """Return a part of a page, for a notebook: with its style, without any script.
+
+    Raises:
+        MissingDependencyError: when jinja2 is not installed.
+    """
+    return _render(template, style=_text("style.css"), **content)
+
+
+def _render(template: str, **content: Any) -> str:  # noqa: ANN401 - likewise
+    return _environment().get_template(f"{template}.html").render(version=__version__, **content)
+
+
+@cache
+def _environment() -> Environment:
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ModuleNotFoundError as error:
+        hint = "an HTML page needs jinja2, which is not installed: pip install 'grubridge[report]'"
+        raise MissingDependencyError(hint, "report") from error
+    from markupsafe import Markup
+
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(_TEMPLATES),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(
+        figure=figure,
+        printable=printable,
+        ratio=ratio,
+        signed=signed,
+        in_script=lambda value: Markup(in_script(value)),  # noqa: S704 - escaped by in_script
+    )
+    return environment
+
+
+@cache
+def _text(name: str) -> str:
+    """The style or the script; its own text between its tags is what the policy's hash is of."""
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"

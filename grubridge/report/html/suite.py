@@ -1,0 +1,141 @@
+"""A suite as a page: all pairs on one scale, then one row each, the worst first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from grubridge.files.text import printable
+from grubridge.report.check.words import by_edge, letters_of, verdict
+from grubridge.suite.result import PairResult, PairStatus, SuiteReport
+
+from .axes import Log
+from .check import where
+from .numbers import figure
+from .page import page
+from .strip import Strip, strip
+
+__all__ = ["render_suite"]
+
+_ROWS = 200
+_DETAILED = 30
+_LONGEST = 300
+_OUTCOMES = {
+    "passed": "every pair is the same function",
+    "different": "not every pair is the same function",
+    "inconclusive": "not everything could be judged",
+    "trouble": "not every pair could be checked",
+}
+_WORDS: dict[PairStatus, str] = {
+    "equivalent": "equivalent",
+    "different": "different",
+    "inconclusive": "inconclusive",
+    "trouble": "not checked",
+    "xfailed": "different, as expected",
+    "xpassed": "not different, against expectation",
+}
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One pair in the table.
+
+    Args:
+        name: of the pair.
+        files: of it.
+        status: in one word.
+        words: the status for a person.
+        at: where its ratio of error to bound stands on the scale; None where it has none.
+        ratio: that ratio.
+        why: why it is not equivalent, in a sentence.
+        details: what else is known, (what, text).
+        locked: whether it was answered from the lock.
+        seconds: the time that it took.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    status: str
+    words: str
+    at: float | None
+    ratio: str
+    why: str
+    details: tuple[tuple[str, str], ...]
+    locked: bool
+    seconds: str
+
+
+@dataclass(frozen=True)
+class SuiteView:
+    """What the page of a suite shows, in its order."""
+
+    outcome: str
+    sentence: str
+    manifest: str
+    counts: tuple[tuple[str, str, int], ...]
+    deselected: int
+    strip: Strip | None
+    bound: float
+    rows: tuple[PairRow, ...]
+    left_out: int
+    warnings: tuple[str, ...]
+    notes: tuple[tuple[str, str], ...]
+
+
+def render_suite(suite: SuiteReport) -> str:
+    """Return a suite as one HTML page that loads nothing, below 400 kB.
+
+    Raises:
+        MissingDependencyError: when jinja2 is not installed.
+    """
+    title = f"{suite.outcome}: {printable(PurePath(suite.manifest).name)}"
+    return page("suite", title, view=_view(suite))
+
+
+def _view(suite: SuiteReport) -> SuiteView:
+    scale = Log.around([1.0, 0.1, *(one.headroom for one in suite.results if one.headroom is not None)])
+    counts = tuple((status, _WORDS[status], count) for status, count in suite.counts.items() if count)
+    shown = suite.results[:_ROWS]
+    rows = tuple(_row(one, scale, detailed=index < _DETAILED) for index, one in enumerate(shown))
+    return SuiteView(
+        suite.outcome,
+        _OUTCOMES[suite.outcome] if suite.results else "no pair was checked",
+        suite.manifest,
+        counts,
+        suite.deselected,
+        strip(suite.results),
+        scale.at(1.0),
+        rows,
+        len(suite.results) - len(rows),
+        suite.warnings,
+        tuple(suite.environment.items()),
+    )
+
+
+def _row(one: PairResult, scale: Log, *, detailed: bool) -> PairRow:
+    why = one.trouble or one.cause or ""
+    at = None if one.headroom is None else scale.at(one.headroom)
+    return PairRow(
+        one.name,
+        one.artifacts,
+        one.status,
+        _WORDS[one.status],
+        at,
+        "" if one.headroom is None else figure(one.headroom, 2),
+        printable(why, _LONGEST),
+        tuple(_details(one)) if detailed else (),
+        one.locked,
+        f"{one.seconds:.1f}",
+    )
+
+
+def _details(one: PairResult) -> list[tuple[str, str]]:
+    told = [("expected to differ", one.reason)] if one.reason is not None else []
+    told += [("warning", warning) for warning in one.warnings]
+    if one.report is not None:
+        letters, edges = letters_of(one.report), by_edge(one.report.comparisons)
+        told.append(("verdict", verdict(one.report, edges, letters).replace("\n", "; ")))
+        if one.status != "equivalent":
+            told += [("where", text) for text in where(edges, letters)]
+            told += [(f"why: {cause.cause}", cause.detail) for cause in one.report.diagnosis]
+    return told
