@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -20,7 +21,16 @@ DEFECT = 70
 SIGNALLED = 128
 PIPE_CLOSED = 141
 _BLOCKS, _ASCII_BLOCKS = "▁▂▃▄▅▆▇█", "_.-:=+*#"
-_COLOURS = {"EQUIVALENT": "green", "DIFFERENT": "red", "INCONCLUSIVE": "yellow"}
+_COLOURS = {
+    "EQUIVALENT": "green",
+    "PASSED": "green",
+    "DIFFERENT": "red",
+    "TROUBLE": "red",
+    "XPASSED": "red",
+    "INCONCLUSIVE": "yellow",
+    "XFAILED": "yellow",
+}
+_VERDICT = re.compile(r"([A-Z]+)(: |  ).*", re.DOTALL)
 
 
 class Stopped(BaseException):
@@ -53,9 +63,14 @@ def _writable(text: str) -> str:
     return text
 
 
+def json_text(document: dict[str, Any]) -> str:
+    """Return a JSON document as it is printed: ASCII, and no number that JSON does not have."""
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
 def say_json(document: dict[str, Any]) -> None:
     """Write one JSON document to stdout."""
-    say(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    say(json_text(document))
 
 
 def show(result: object, *, json: bool) -> None:
@@ -88,9 +103,9 @@ def highlighted(text: str) -> str:
 
     lines = text.split("\n")
     for index, line in enumerate(lines):
-        colour = _COLOURS.get(line.partition(":")[0])
-        if colour is not None:
-            lines[index] = typer.style(line, fg=colour, bold=True)
+        found = _VERDICT.fullmatch(line)
+        if found is not None and found[1] in _COLOURS:
+            lines[index] = typer.style(line, fg=_COLOURS[found[1]], bold=True)
     return "\n".join(lines)
 
 
@@ -137,6 +152,10 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    return re.search(r" --(json|format[ =]json)( |$)", " ".join(arguments)) is not None
+
+
 def _explain(error: Exception) -> int:
     from grubridge import GRUBridgeError
 
@@ -159,6 +178,6 @@ def _explain(error: Exception) -> int:
         traceback.print_exception(error)
         tell("error: this is a defect of grubridge; please report it with the lines above")
         code = DEFECT
-    if Output.as_json or (usage is not None and "--json" in sys.argv):  # it was raised before a command began
+    if Output.as_json or (usage is not None and _asks_for_json(sys.argv)):  # raised before a command began
         say_json({"schema_version": 1, "error": {"kind": type(error).__name__, "message": message}})
     return code

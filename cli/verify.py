@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Output, exit_code, highlighted, say, say_json, show, tell
+from .console import exit_code, highlighted, say, say_json, tell
 from .options import (
     AllowTF32,
     Batch,
@@ -23,6 +23,7 @@ from .options import (
     Steps,
     numbers,
 )
+from .outputs import Formats, Html, OutputFile, outputs
 
 
 def verify(
@@ -67,6 +68,9 @@ def verify(
         Path | None,
         typer.Option("--example", metavar="FILE", help="A recorded run of your own code: .npz of x, hidden."),
     ] = None,
+    formats: Formats = None,
+    output: OutputFile = None,
+    html: Html = None,
     json: Json = False,
 ) -> None:
     """Run files and say whether they are the same GRU.
@@ -76,9 +80,12 @@ def verify(
     """
     import grubridge
 
-    Output.as_json = json
+    read = [*artifacts, *(path for path in (inputs, example) if path is not None)]
+    wanted = outputs(formats, output, json=json, html=html, read=read)
+    if fix is not None and (wanted.printed not in {"text", "json"} or output is not None or wanted.files):
+        raise typer.BadParameter("--fix prints text or JSON; other forms and files are for a check of NEW")
     if force and fix is None:
-        raise typer.BadParameter("--force is for --fix NEW; a check writes no file")
+        raise typer.BadParameter("--force is for --fix NEW; a report is replaced without it")
     if fix is not None and fix.exists() and not force:
         raise typer.BadParameter(f"--fix: {fix} exists; choose another name, or replace it with --force")
     hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout)
@@ -97,16 +104,17 @@ def verify(
         tolerance=None if atol is None and rtol is None else grubridge.Tolerance(atol or 0.0, rtol or 0.0),
         hints=hints,
         example=example,
+        keep_pictures="html" in wanted,
     )
     if fix is None or report.by_the_bound is grubridge.Verdict.EQUIVALENT:
-        show(report, json=json)
+        wanted.write(report)
         if fix is not None:
             tell(f"--fix: there is nothing to mend; {fix} was not written")
         raise typer.Exit(exit_code(report.verdict))
-    if not json:
-        show(report, json=False)  # a refusal to mend must not hide what was found
+    if wanted.printed == "text":
+        wanted.write(report)  # a refusal to mend must not hide what was found
     mended = grubridge.mend(report, fix, force=force, hints=hints)
-    if json:
+    if wanted.printed == "json":
         parts = {"conversion": mended.conversion, "verification": mended.check}
         document = {name: grubridge.to_json(part) for name, part in parts.items()}
         say_json({**grubridge.to_json(report), "fix": document})

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 __all__ = ["render", "to_json"]
 
-Form = Literal["text", "markdown", "latex"]
+Form = Literal["text", "markdown", "latex", "junit", "github", "html"]
 
 _MODULES = {
     "BackendTable": "backends",
@@ -17,26 +17,28 @@ _MODULES = {
     "FormatTable": "formats",
     "Identification": "identification",
     "Inspection": "inspection",
+    "SuiteReport": "suite",
     "TracedModel": "trace",
 }
 
 
 def render(result: object, form: Form = "text") -> str:
-    """Return a result in words, ending in a newline.
+    """Return a result in a form that people or other programs read, ending in a newline.
 
     Args:
-        result: a CheckReport, Conversion, Explanation, Identification, Inspection, TracedModel, FormatTable or
-            BackendTable.
-        form: "text"; of an Explanation also "markdown" and "latex".
+        result: a CheckReport, SuiteReport, Conversion, Explanation, Identification, Inspection, TracedModel,
+            FormatTable or BackendTable.
+        form: "text"; of an Explanation also "markdown" and "latex"; of a CheckReport and a SuiteReport also
+            "markdown", "junit", "github" (workflow commands) and "html".
 
     Raises:
         ValueError: when the result has no such form.
     """
     module = import_module(f"{__name__}.{_MODULES[type(result).__name__]}")
-    forms = {"text": "render", "markdown": "markdown", "latex": "latex"}
-    if not hasattr(module, forms.get(form, "")):
+    written_by = "render" if form == "text" else form
+    if written_by not in module.__all__:
         raise ValueError(f"a {type(result).__name__} has no form {form!r}")
-    text: str = getattr(module, forms[form])(result)
+    text: str = getattr(module, written_by)(result)
     return text
 
 
@@ -44,8 +46,8 @@ def to_json(result: object) -> dict[str, Any]:
     """Return a result as JSON values, with its `schema_version`.
 
     Args:
-        result: a CheckReport, Conversion, Explanation, Identification, Inspection, TracedModel, FormatTable or
-            BackendTable.
+        result: a CheckReport, SuiteReport, Conversion, Explanation, Identification, Inspection, TracedModel,
+            FormatTable or BackendTable.
     """
     values: dict[str, Any] = import_module(f"{__name__}.{_MODULES[type(result).__name__]}").to_json(result)
     return {"schema_version": 1, **values}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -13,10 +14,11 @@ _WIDTH = 60
 def wrapped(text: str, indent: str = "", hanging: str = "  ") -> list[str]:
     """Return the lines of `text`, indented; what is too long goes on, `hanging` deeper. Line breaks are kept.
 
-    Words are never broken: a path that is too long stays whole, so that it can be copied.
+    Words are never broken: a path that is too long stays whole, so that it can be copied. No line begins with
+    `::`, which would make a hostile name a command where GitHub runs this.
     """
     return [
-        line
+        re.sub(r"^( *)::", r"\1\\::", line)
         for part in text.splitlines()
         for line in textwrap.wrap(
             part,

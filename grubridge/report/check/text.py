@@ -7,7 +7,7 @@ from dataclasses import astuple
 
 from grubridge.checker.ensemble import Followed
 from grubridge.checker.findings import Comparison
-from grubridge.checker.result import CheckReport
+from grubridge.checker.result import CheckReport, Run
 from grubridge.checker.verdict import Verdict
 from grubridge.files.text import printable
 from grubridge.reference.rounding import QUANTITIES
@@ -31,9 +31,10 @@ from .words import (
     verdict,
 )
 
-__all__ = ["render"]
+__all__ = ["brief", "render"]
 
 _LONGEST_NOTE = 500
+_ARTIFACTS = 6
 _DETAILED = 4
 """Up to so many edges, every quantity of the last ones and of wrong ones has a line of its own."""
 _GATES = {
@@ -73,16 +74,41 @@ def render(report: CheckReport) -> str:
     return "\n".join([*lines, "", verdict(report, edges, letters)]) + "\n"
 
 
-def _legend(report: CheckReport, letters: Letters) -> Iterator[str]:
-    """What each letter stands for, and where it ran."""
+def brief(report: CheckReport) -> list[str]:
+    """Return the lines that say what was compared, where a difference is, how large, and why."""
+    edges = by_edge(report.comparisons)
+    letters = letters_of(report)
+    lines = [line for line, _ in _ran(report, letters)]
+    if len(lines) > _ARTIFACTS:
+        lines[_ARTIFACTS:] = [f"and {len(lines) - _ARTIFACTS} more"]
+    lines += [line for said in verdict(report, edges, letters).splitlines() for line in wrapped(said)]
+    wrong = ((key, found, place(found)) for key, found in edges.items())
+    for key, found, where in wrong:
+        if where is not None:
+            lines += [*_edge(key, found, letters, detailed=True), f"  DIFFERENT {where[0]};", f"  {where[1]}"]
+            break
+    return [*lines, *causes(report)]
+
+
+def _ran(report: CheckReport, letters: Letters) -> Iterator[tuple[str, Run | None]]:
+    """What each letter stands for, and its run."""
     ran = {run.artifact: run for run in report.runs if run.backend != "reference"}
     dtypes = {one.label: one.dtype for one in report.artifacts}
     for label, letter in letters.items():
         run = ran.get(label)
         if run is None:
-            yield f"{letter}  {label} ({dtypes[label]}), not run"
+            yield f"{letter}  {label} ({dtypes[label]}), not run", None
+        else:
+            about = (f"{letter}  {label} ({run.dtype})", run.version, run.device)
+            yield ", ".join(filter(None, about)), run
+
+
+def _legend(report: CheckReport, letters: Letters) -> Iterator[str]:
+    """What each letter stands for, and how it ran."""
+    for line, run in _ran(report, letters):
+        yield line
+        if run is None:
             continue
-        yield ", ".join(filter(None, (f"{letter}  {label} ({run.dtype})", run.version, run.device)))
         precision = "" if run.precision == run.dtype else run.precision
         told = (run.kernel, precision, _GATES.get(run.gates or "", ""))
         yield from wrapped(printable("; ".join(filter(None, told)), _LONGEST_NOTE), "   ")

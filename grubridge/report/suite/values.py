@@ -1,0 +1,50 @@
+"""A suite as JSON values, which change where a result does: no times, and pairs in the order of their names.
+
+`schema.json` beside this module describes them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from grubridge.files.text import natural_order
+from grubridge.report.check import values
+from grubridge.suite.result import PairResult, SuiteReport
+
+__all__ = ["to_json"]
+
+
+def to_json(report: SuiteReport) -> dict[str, Any]:
+    """Return a suite as JSON values; what is not a finite number is null."""
+    return {
+        "outcome": report.outcome,
+        "manifest": report.manifest,
+        "counts": dict(report.counts),
+        "deselected": report.deselected,
+        "warnings": list(report.warnings),
+        "pairs": [_pair(one) for one in sorted(report.results, key=lambda one: natural_order(one.name))],
+        "environment": {name: report.environment[name] for name in sorted(report.environment)},
+    }
+
+
+def _pair(result: PairResult) -> dict[str, Any]:
+    headroom = result.headroom
+    return {
+        "name": result.name,
+        "artifacts": list(result.artifacts),
+        "line": result.line,
+        "status": result.status,
+        "headroom": headroom if headroom is not None and math.isfinite(headroom) else None,
+        "cause": result.cause,
+        "trouble": result.trouble,
+        "xfail": result.reason,
+        "locked": result.locked,
+        "warnings": list(result.warnings),
+        "check": None if result.report is None else _check(values.to_json(result.report)),
+    }
+
+
+def _check(document: dict[str, Any]) -> dict[str, Any]:
+    runs = [{name: value for name, value in run.items() if name != "seconds"} for run in document["runs"]]
+    return {**document, "runs": runs}
