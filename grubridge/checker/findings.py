@@ -24,6 +24,7 @@ __all__ = [
     "Drift",
     "Edge",
     "FileProof",
+    "Furthest",
     "Mend",
     "Sensing",
     "Side",
@@ -203,6 +204,25 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class Furthest:
+    """One hidden state of two free runs.
+
+    Args:
+        layer: where it is.
+        direction: likewise.
+        element: likewise.
+        difference: how far the runs are apart in it.
+        accepted: how far they may be.
+    """
+
+    layer: int
+    direction: Direction
+    element: Element
+    difference: float
+    accepted: float
+
+
+@dataclass(frozen=True)
 class Tolerated:
     """A tolerance of the user's own, applied to the hidden states of two free runs.
 
@@ -211,12 +231,18 @@ class Tolerated:
         right: the other.
         largest: the largest difference over what is accepted; at most 1 passes.
         verdict: EQUIVALENT, DIFFERENT, or INCONCLUSIVE where there was nothing to compare.
+        numbers: how many were compared.
+        beyond: how many of them are further apart than is accepted.
+        worst: the one that is furthest beyond, or nearest to it; None where there was nothing to compare.
     """
 
     left: Side
     right: Side
     largest: float
     verdict: Verdict
+    numbers: int = 0
+    beyond: int = 0
+    worst: Furthest | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import numpy as np
 
 from grubridge.traces import Probe, Trace, valid_steps
 
-from .findings import Side, Tolerance, Tolerated
+from .findings import Furthest, Side, Tolerance, Tolerated
+from .judge import Element
 from .verdict import Verdict
 
 __all__ = ["tolerated"]
@@ -17,8 +18,9 @@ def tolerated(
 ) -> Tolerated:
     """Apply a tolerance to the hidden states of all layers, steps past a sequence's end aside."""
     valid = valid_steps(probe.batch, probe.steps, probe.lengths)
-    largest = 0.0
-    for place in left.places.keys() | right.places.keys():
+    largest, numbers, beyond = 0.0, 0, 0
+    worst: Furthest | None = None
+    for place in sorted(left.places.keys() | right.places.keys()):
         if place not in left.places or place not in right.places:
             return Tolerated(*sides, 0.0, Verdict.INCONCLUSIVE)
         one, other = (trace.places[place].hidden.astype(np.float64) for trace in (left, right))
@@ -28,8 +30,16 @@ def tolerated(
             apart = np.abs(one - other)[valid]
             apart[np.isnan(apart)] = np.inf
             room = accepted.atol + accepted.rtol * np.abs(one)[valid]
-            ratios = np.where(apart == 0, 0, apart / room)
-        largest = max(largest, float(np.nan_to_num(ratios, nan=np.inf).max()))
+            ratios = np.nan_to_num(np.where(apart == 0, 0, apart / room), nan=np.inf, posinf=np.inf)
+        numbers += ratios.size
+        beyond += int((ratios > 1).sum())
+        at = np.unravel_index(int(ratios.argmax()), ratios.shape)
+        if worst is None or ratios[at] > largest:
+            largest = float(ratios[at])
+            batch, time = np.argwhere(valid)[at[0]]
+            element = Element(int(batch), int(time), int(at[1]))
+            worst = Furthest(*place, element, float(apart[at]), float(room[at]))
     if not left.places:
         return Tolerated(*sides, 0.0, Verdict.INCONCLUSIVE)
-    return Tolerated(*sides, largest, Verdict.EQUIVALENT if largest <= 1 else Verdict.DIFFERENT)
+    verdict = Verdict.EQUIVALENT if largest <= 1 else Verdict.DIFFERENT
+    return Tolerated(*sides, largest, verdict, numbers, beyond, worst)

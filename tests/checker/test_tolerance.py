@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from grubridge.checker.findings import Side, Tolerance, Tolerated
+from grubridge.checker.judge import Element
 from grubridge.checker.tolerance import tolerated
 from grubridge.checker.verdict import Verdict
 from grubridge.errors import ProbeError
@@ -47,6 +48,19 @@ def test_it_says_what_allclose_says(atol: float, rtol: float, size: float) -> No
 
     assert found.verdict is (Verdict.EQUIVALENT if same else Verdict.DIFFERENT)
     assert (found.largest <= 1) is same
+
+
+def test_it_says_how_many_are_beyond_it_and_which_is_furthest() -> None:
+    change = np.zeros((2, 6, 4))
+    change[0, 2, 3], change[1, 1, 0], change[0, 5, 1], change[1, 5, 2] = 0.002, -0.004, 0.0005, 9.0
+
+    found = _apply(_moved(change), 1e-3, 0)
+
+    assert (found.beyond, found.numbers) == (2, 2 * (6 + 4) * 4)
+    assert found.worst is not None
+    assert (found.worst.layer, found.worst.direction, found.worst.element) == (0, "backward", Element(1, 1, 0))
+    assert found.worst.difference == pytest.approx(0.004)
+    assert found.worst.accepted == 1e-3
 
 
 def test_steps_past_the_end_do_not_count() -> None:
