@@ -47,6 +47,19 @@ class Artifact:
     address: Mapping[str, Any]
 
     @property
+    def products(self) -> Literal["apart", "xh", "hx"]:
+        """How a run multiplies x and h: in one product where a cell that is run as described does so."""
+        if "layout" not in self.address:
+            return "apart"
+        from grubridge.layouts.toml import from_json
+
+        weights = [one.holds for one in from_json(self.address["layout"]).tensors if one.is_weight]
+        joint = next((holds for holds in weights if len(holds) > 1), None)
+        if joint is None:
+            return "apart"
+        return "xh" if joint[0] == "input_weight" else "hx"
+
+    @property
     def blend(self) -> Literal["keeps", "takes"] | None:
         """What the update gate of a cell does that is run as described; None for a runtime's own GRU."""
         if "layout" not in self.address:

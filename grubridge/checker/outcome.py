@@ -129,5 +129,12 @@ def _arithmetic(held: Held, run: Executed, proof: Proof | None) -> Arithmetic:
     if proof is not None and not proof.equal:
         dtype = min(dtype, held.spec.dtype.name, key=lambda name: UNIT_ROUNDOFF[name])
     known = errors if dtype == run.trace.dtype else None
-    blend = run.planned.artifact.blend or "keeps"
-    return arithmetic_of(run.trace.backend, dtype, run.trace.device, known, blend)
+    cell = run.planned.artifact
+    return arithmetic_of(
+        run.trace.backend,
+        dtype,
+        run.trace.device,
+        known,
+        blend=cell.blend or "keeps",
+        products=cell.products,
+    )

@@ -54,7 +54,7 @@ def held(subject: str, spec: GRUSpec, recording: Recording) -> Outcome:
     """
     if UNIT_ROUNDOFF[recording.dtype] > UNIT_ROUNDOFF[spec.dtype.name]:
         spec = spec.astype(recording.dtype)
-    how = arithmetic_of(RECORDED, recording.dtype, blend="either")
+    how = arithmetic_of(RECORDED, recording.dtype, blend="either", products="unknown")
     sides = Side(recording.label, RECORDED), Side(subject, None)
     output = spec.io.output_activation
     if output is not None and recording.gates:

@@ -143,7 +143,7 @@ class MatchedFilter:
         flat = z_flat | n_flat
         if cell.layer.reset_after:
             flat |= r_flat
-            reset = candidate * step.recurrent.value * r_slope
+            reset = candidate * step.multiplied * r_slope
         else:
             reset = np.where(r_flat, 0, previous * r_slope)
         scale = 1 / np.sqrt(step.hidden.variance + (_RANDOM_SHARE * fixed) ** 2)

@@ -64,7 +64,7 @@ def read(layout: CellLayout, prefix: str, tensors: Mapping[str, StoredTensor]) -
 def measure(spec: GRUSpec, recording: Recording) -> Measure | None:
     """Hold a run against a spec; None where they do not fit each other, by their sizes or its output."""
     dtype, output = recording.dtype, spec.io.output_activation
-    how = arithmetic_of(RECORDED, dtype, blend="either")
+    how = arithmetic_of(RECORDED, dtype, blend="either", products="unknown")
     if output is not None:
         states = recovered(recording, output)
         if states is None:

@@ -11,12 +11,14 @@ __all__ = [
     "ActivationErrors",
     "Arithmetic",
     "Blend",
+    "Products",
     "arithmetic_of",
     "dtype_inside",
     "generic_errors",
 ]
 
 Blend = Literal["keeps", "takes", "either"]
+Products = Literal["apart", "xh", "hx", "unknown"]
 
 UNIT_ROUNDOFF: dict[str, float] = {
     "float16": 2.0**-11,
@@ -74,6 +76,8 @@ class Arithmetic:
         candidate_error: likewise of n's, relative to its value where the function is tanh.
         blend: whether the update gate that it computes "keeps" the state, so that 1 - z is rounded beside n,
             or "takes" the candidate, so that z is 1 minus it and rounded beside h; "either": not known.
+        products: whether W x and U h are sums "apart", or one sum with [x, h] or [h, x] in this order, which
+            rounds every term beside all before it; "unknown": any of these.
     """
 
     unit: float
@@ -86,6 +90,7 @@ class Arithmetic:
     reset_error: float = _GENERIC.reset
     candidate_error: float = _GENERIC.candidate
     blend: Blend = "keeps"
+    products: Products = "apart"
 
 
 def dtype_inside(backend: str, dtype: str, device: str) -> str:
@@ -103,7 +108,9 @@ def arithmetic_of(
     dtype: str,
     device: str = "cpu",
     errors: ActivationErrors | None = None,
+    *,
     blend: Blend = "keeps",
+    products: Products = "apart",
 ) -> Arithmetic:
     """Return the arithmetic of a run.
 
@@ -113,6 +120,7 @@ def arithmetic_of(
         device: e.g. "cpu".
         errors: of its activation functions, as measured; None for generous ones.
         blend: what its update gate does.
+        products: how it multiplies x and h.
     """
     inside = dtype_inside(backend, dtype, device)
     errors = errors or generic_errors(inside)
@@ -126,4 +134,5 @@ def arithmetic_of(
         reset_error=errors.reset,
         candidate_error=errors.candidate,
         blend=blend,
+        products=products,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from .activations import evaluate
 from .arithmetic import Arithmetic
 from .slopes import evaluation_error, steepest
 
-__all__ = ["Evaluation", "Rounded", "exactly"]
+__all__ = ["Evaluation", "Rounded", "Term", "exactly"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Rounded:
     def exact(self) -> bool:
         """Whether there is no error at all."""
         return self.worst.ndim == 0
+
+
+Term = tuple[Rounded, Array, Array]
+"""A factor [N, K], its weight [H, K] and the bias [H] that is added to the product."""
 
 
 def exactly(value: Array) -> Rounded:
@@ -88,6 +93,22 @@ class Evaluation:
             variance += (a.variance + a.fixed**2) @ w**2
             worst += (1 + growth) * (a.worst @ np.abs(w))
         return Rounded(total, variance, fixed, worst)
+
+    def products(self, of_x: Term, of_h: Term) -> Rounded:
+        """Return W x + b + U h + c, summed as `Arithmetic.products` says."""
+        ways = ("apart", "xh", "hx") if self.how.products == "unknown" else (self.how.products,)
+        terms = {"xh": (of_x, of_h), "hx": (of_h, of_x)}
+        made = [
+            self._joint_dot(*terms[way]) if way in terms else self.add(self.dot(*of_x), self.dot(*of_h))
+            for way in ways
+        ]
+        return made[0] if len(made) == 1 else _widest(made)
+
+    def _joint_dot(self, first: Term, second: Term) -> Rounded:
+        """Both products as one with their factors side by side; the second bias is added afterwards."""
+        (a, weight, bias), (b, other_weight, other_bias) = first, second
+        total = self.dot(_side_by_side(a, b), np.concatenate([weight, other_weight], axis=1), bias)
+        return self.add(total, exactly(other_bias)) if other_bias.any() else total
 
     def add(self, a: Rounded, b: Rounded) -> Rounded:
         """Return a + b."""
@@ -155,6 +176,25 @@ class Evaluation:
             gap * z.fixed + take * n.fixed + reach * self.reach(n) + (keep + reach) * state.worst + rounding,
             gap * worst + take * n.worst + worst * n.worst + (keep + worst) * state.worst + rounding,
         )
+
+
+def _side_by_side(a: Rounded, b: Rounded) -> Rounded:
+    if a.exact and b.exact:
+        return exactly(np.concatenate([a.value, b.value], axis=1))
+
+    def both(name: str) -> Array:
+        parts = [np.broadcast_to(getattr(one, name), one.value.shape) for one in (a, b)]
+        return np.concatenate(parts, axis=1)
+
+    return Rounded(both("value"), both("variance"), both("fixed"), both("worst"))
+
+
+def _widest(ways: Sequence[Rounded]) -> Rounded:
+    """One value evaluated in one of several ways, it is not known which."""
+    variance, fixed, worst = (
+        np.maximum.reduce([getattr(way, name) for way in ways]) for name in ("variance", "fixed", "worst")
+    )
+    return Rounded(ways[0].value, variance, fixed, worst)
 
 
 def _random_order(products: Array, squares: Array, terms: int, first: Array) -> Array:

@@ -69,8 +69,7 @@ class RoundedStep:
         update_argument: of z's activation.
         reset_argument: of r's.
         candidate_argument: of n's.
-        recurrent: the product with the candidate's recurrent weights, bias included: of the state where the
-            reset gate comes after it, of r * h where before.
+        multiplied: what r multiplies, exactly: U_n h + c_n where it comes after the product, h where before.
         update: z.
         reset: r.
         candidate: n.
@@ -80,7 +79,7 @@ class RoundedStep:
     update_argument: Rounded
     reset_argument: Rounded
     candidate_argument: Rounded
-    recurrent: Rounded
+    multiplied: Array
     update: Rounded
     reset: Rounded
     candidate: Rounded
@@ -105,18 +104,22 @@ def step_of(run: Evaluation, cell: Cell, x: Array, previous: Array) -> RoundedSt
     w, b, u, c = cell.input_weight, cell.input_bias, cell.recurrent_weight, cell.recurrent_bias
     function, clip = cell.direction.activation, cell.layer.clip
 
-    z_argument = run.add(run.dot(inputs, w.update, b.update), run.dot(state, u.update, c.update))
-    r_argument = run.add(run.dot(inputs, w.reset, b.reset), run.dot(state, u.reset, c.reset))
+    z_argument = run.products((inputs, w.update, b.update), (state, u.update, c.update))
+    r_argument = run.products((inputs, w.reset, b.reset), (state, u.reset, c.reset))
     z = run.activate(function(UPDATE), z_argument, how.update_error, clip)
     r = run.activate(function(RESET), r_argument, how.reset_error, clip)
-    if cell.layer.reset_after:
+    received = inputs, w.candidate, b.candidate
+    ungated = RESET in cell.direction.absent_gates
+    if cell.layer.reset_after and not ungated:
         recurrent = run.dot(state, u.candidate, c.candidate)
-        gated = run.multiply(r, recurrent)
+        multiplied = recurrent.value
+        n_argument = run.add(run.dot(*received), run.multiply(r, recurrent))
     else:
-        gated = recurrent = run.dot(run.multiply(r, state), u.candidate, c.candidate)
-    n_argument = run.add(run.dot(inputs, w.candidate, b.candidate), gated)
+        multiplied = previous
+        gated = state if ungated else run.multiply(r, state)
+        n_argument = run.products(received, (gated, u.candidate, c.candidate))
     n = run.activate(function(CANDIDATE), n_argument, how.candidate_error, clip)
-    return RoundedStep(z_argument, r_argument, n_argument, recurrent, z, r, n, run.blend(z, n, state))
+    return RoundedStep(z_argument, r_argument, n_argument, multiplied, z, r, n, run.blend(z, n, state))
 
 
 def one_step_bounds(
