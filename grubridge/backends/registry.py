@@ -5,13 +5,20 @@ The float64 equations (`grubridge.reference`) need no file and no process, so th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 from grubridge.errors import BackendError, MissingDependencyError
 from grubridge.files.text import nearest
 
-__all__ = ["BACKENDS", "BackendEntry", "available", "find", "native_backend", "require"]
+__all__ = ["BACKENDS", "DEVICE", "TIMEOUT", "BackendEntry", "available", "find", "native_backend", "require"]
+
+DEVICE = re.compile("auto|cpu|cuda(:[0-9]+)?")
+"""What a device is called."""
+
+TIMEOUT = 600.0
+"""Seconds that one run may take, the start of its framework aside."""
 
 
 @dataclass(frozen=True)
