@@ -133,4 +133,6 @@ def _comparison(
         finding.first_bad_time,
         reason,
         profile=finding.profile,
+        largest=finding.largest,
+        allowed=finding.allowed,
     )

@@ -91,6 +91,8 @@ class Comparison:
         followed: what an ensemble of perturbed runs could judge, where no step could be judged by itself;
             the bound is then on the outputs of the whole run.
         profile: of errors and bounds over time, where steps were judged by themselves.
+        largest: where the largest |error| is, likewise.
+        allowed: the bound there.
     """
 
     edge: Edge
@@ -109,6 +111,8 @@ class Comparison:
     recomposition: Recomposition | None = None
     followed: Followed | None = None
     profile: Profile | None = None
+    largest: Element | None = None
+    allowed: float | None = None
 
 
 @dataclass(frozen=True)

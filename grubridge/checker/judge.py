@@ -72,6 +72,8 @@ class Finding:
         worst: where that is; None when nothing was judged.
         first_bad_time: the first step, in the order of reading, with an error above its bound.
         profile: errors and bounds over time.
+        largest: where the largest |error| is; None when nothing was judged.
+        allowed: the bound there.
     """
 
     judged: int
@@ -82,6 +84,8 @@ class Finding:
     worst: Element | None
     first_bad_time: int | None
     profile: Profile
+    largest: Element | None
+    allowed: float
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,8 @@ class _Tally:
         self._judged = 0
         self._max_abs = self._headroom = self._certainty = 0.0
         self._worst: Element | None = None
+        self._largest: Element | None = None
+        self._allowed = 0.0
         self._first_bad: tuple[int, int] | None = None
         self._profile = ProfileTally(seen.x.shape[1])
 
@@ -188,7 +194,11 @@ class _Tally:
         self._certainty = max(self._certainty, float(np.nan_to_num(certainty[judged], nan=0.0).max()))
         self._profile.add(places[:, 1], error, expected.statistical, headroom)
         self._judged += int(judged.sum())
-        self._max_abs = max(self._max_abs, float(error[judged].max()))
+        error[~judged] = -1
+        row, unit = np.unravel_index(int(error.argmax()), error.shape)
+        if self._largest is None or error[row, unit] > self._max_abs:
+            self._max_abs, self._allowed = float(error[row, unit]), float(expected.statistical[row, unit])
+            self._largest = Element(int(places[row, 0]), int(places[row, 1]), int(unit))
         row, unit = np.unravel_index(int(headroom.argmax()), headroom.shape)
         if self._worst is None or headroom[row, unit] > self._headroom:
             self._headroom = float(headroom[row, unit])
@@ -215,4 +225,6 @@ class _Tally:
             self._worst,
             None if self._first_bad is None else self._first_bad[1],
             self._profile.profile(),
+            self._largest,
+            self._allowed,
         )

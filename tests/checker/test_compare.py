@@ -136,6 +136,7 @@ def test_wrong_number_is_located(place: Place, time: int) -> None:
     assert wrong.verdict is Verdict.DIFFERENT
     assert wrong.worst is not None
     assert (wrong.worst.batch, wrong.worst.time, wrong.worst.unit) == (1, time, 4)
+    assert wrong.largest == wrong.worst
     assert wrong.first_bad_time == time
     assert wrong.max_abs == pytest.approx(1e-3, rel=1e-2)
     other: Place = (0, "backward" if place[1] == "forward" else "forward")

@@ -16,6 +16,7 @@ __all__ = ["causes", "difference", "mends", "proof", "proofs", "sensed", "sensit
 
 _LISTED = 4
 _RELATIVE = 1e-3
+_IN_MEMORY = "make the second model anew from the first; to_module, to_layer and to_model do that for specs"
 _PRECISION = "run it in full precision, or accept it with a tolerance of your own: --atol, --rtol"
 
 
@@ -98,7 +99,13 @@ def mends(report: CheckReport) -> Iterator[tuple[str, bool]]:
     """Yield what to do about it, and whether that is a command to copy."""
     for mend in dict.fromkeys(one.mend for one in report.diagnosis):
         if mend == "write anew":
-            files = " ".join(shlex.quote(printable(one.path)) for one in report.artifacts)
-            yield f"grubridge verify {files} --fix NEW", True
+            paths = [one.path for one in report.artifacts]
+            if all(paths):
+                yield (
+                    f"grubridge verify {' '.join(shlex.quote(printable(path)) for path in paths)} --fix NEW",
+                    True,
+                )
+            else:
+                yield _IN_MEMORY, False
         elif mend == "full precision":
             yield _PRECISION, False
