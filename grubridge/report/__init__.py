@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ def render(result: object, form: Form = "text") -> str:
         result: a CheckReport, SuiteReport, Conversion, Explanation, Identification, Inspection, TracedModel,
             FormatTable or BackendTable.
         form: "text"; of an Explanation also "markdown" and "latex"; of a CheckReport and a SuiteReport also
-            "markdown", "junit", "github" (workflow commands) and "html".
+            "markdown", "junit", "github" (workflow commands) and "html"; of a TracedModel also "html".
 
     Raises:
         ValueError: when the result has no such form.
@@ -43,11 +44,19 @@ def render(result: object, form: Form = "text") -> str:
 
 
 def to_json(result: object) -> dict[str, Any]:
-    """Return a result as JSON values, with its `schema_version`.
+    """Return a result as JSON values, with its `schema_version`; what is not a finite number is null.
 
     Args:
         result: a CheckReport, SuiteReport, Conversion, Explanation, Identification, Inspection, TracedModel,
             FormatTable or BackendTable.
     """
     values: dict[str, Any] = import_module(f"{__name__}.{_MODULES[type(result).__name__]}").to_json(result)
-    return {"schema_version": 1, **values}
+    return {"schema_version": 1, **_finite(values)}
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -17,7 +17,7 @@ from grubridge.tracing import TracedModel
 
 from .wrapping import wrapped
 
-__all__ = ["render", "to_json"]
+__all__ = ["html", "render", "to_json"]
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _COLUMNS = 24  # of a sparkline
@@ -39,7 +39,7 @@ def to_json(traced: TracedModel) -> dict[str, Any]:
     """Return the statistics as JSON values, without the curves; a number that is not finite is null."""
     probe, run = traced.probe, traced.trace.about()
     del run["gate_sources"]
-    values = {
+    return {
         "model": traced.model,
         "stack": traced.stack,
         "inputs": {
@@ -52,8 +52,13 @@ def to_json(traced: TracedModel) -> dict[str, Any]:
         "unit": traced.unit,
         "layers": [_place_json(traced, *place) for place in traced.trace.places],
     }
-    finite: dict[str, Any] = _finite(values)
-    return finite
+
+
+def html(traced: TracedModel) -> str:
+    """Return the page of a trace."""
+    from grubridge.report.html import render_trace  # Jinja2 is an extra
+
+    return render_trace(traced)
 
 
 def _place_json(traced: TracedModel, layer: int, direction: Direction) -> dict[str, Any]:
@@ -81,14 +86,6 @@ def _range_json(seen: OverTime | None) -> dict[str, float] | None:
 def _gate_json(seen: OverTime | None) -> dict[str, float] | None:
     values = _range_json(seen)
     return values if values is None or seen is None else {**values, "above": seen.above, "below": seen.below}
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON values
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def render(traced: TracedModel) -> str:

@@ -1,8 +1,7 @@
-"""A check as JSON values; what is not a finite number is null."""
+"""A check as JSON values."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +13,7 @@ __all__ = ["to_json"]
 
 
 def to_json(report: CheckReport) -> dict[str, Any]:
-    """Return a check as JSON values; what is not a finite number is null."""
+    """Return a check as JSON values; some may not be finite."""
     return {
         "verdict": report.verdict.value,
         "artifacts": [
@@ -55,11 +54,11 @@ def to_json(report: CheckReport) -> dict[str, Any]:
             {
                 "left": str(one.left),
                 "right": str(one.right),
-                "max_abs": _finite(one.max_abs),
+                "max_abs": one.max_abs,
                 "layer": one.layer,
                 "direction": one.direction,
                 "time": one.time,
-                "by_step": [_rounded(apart) for apart in one.by_step],
+                "by_step": [float(f"{apart:.3g}") for apart in one.by_step],  # enough to draw
                 "horizon": one.horizon,
             }
             for one in report.drift
@@ -81,15 +80,15 @@ def _comparison(one: Comparison) -> dict[str, Any]:
         "direction": one.direction,
         "quantity": one.quantity,
         "verdict": one.verdict.value,
-        "max_abs": _finite(one.max_abs),
-        "headroom": _finite(one.headroom),
-        "certainty": _finite(one.certainty),
+        "max_abs": one.max_abs,
+        "headroom": one.headroom,
+        "certainty": one.certainty,
         "worst": worst and {"batch": worst.batch, "time": worst.time, "unit": worst.unit},
         "first_bad_time": one.first_bad_time,
         "recomposition": one.recomposition
         and {
-            "max_abs": _finite(one.recomposition.max_abs),
-            "headroom": _finite(one.recomposition.headroom),
+            "max_abs": one.recomposition.max_abs,
+            "headroom": one.recomposition.headroom,
         },
         "ensemble": one.followed and asdict(one.followed),
     }
@@ -116,7 +115,7 @@ def _proof(one: FileProof) -> dict[str, Any]:
         "equal": proof.equal,
         "same_output": proof.same_output,
         "remarks": list(proof.remarks),
-        "differences": [{**asdict(found), "max_abs": _finite(found.max_abs)} for found in proof.differences],
+        "differences": [asdict(found) for found in proof.differences],
         "permutation": [asdict(found) for found in proof.permutation],
     }
 
@@ -127,14 +126,14 @@ def _sensing(one: Sensing) -> dict[str, Any]:
         "left": str(one.left),
         "right": str(one.right),
         "verdict": one.verdict.value,
-        "headroom": _finite(one.headroom),
+        "headroom": one.headroom,
         "total": _visibility(one.sensed.total),
         "places": [
             {
                 "layer": place.layer,
                 "direction": place.direction,
                 "rows": place.rows,
-                "score": _finite(place.score),
+                "score": place.score,
                 "arrays": {name: _visibility(seen) for name, seen in place.arrays.items()},
             }
             for place in one.sensed.places
@@ -147,8 +146,8 @@ def _visibility(seen: Visibility) -> dict[str, Any]:
     """Changes of one weight that are seen: in half of the weights, in 99 of 100; shares by relative size."""
     return {
         "weights": seen.weights,
-        "median": _finite(seen.median),
-        "most": _finite(seen.most),
+        "median": seen.median,
+        "most": seen.most,
         "coverage": {f"{relative:g}": share for relative, share in seen.coverage.items()},
     }
 
@@ -164,18 +163,9 @@ def _tolerance(report: CheckReport) -> dict[str, Any] | None:
             {
                 "left": str(one.left),
                 "right": str(one.right),
-                "largest": _finite(one.largest),
+                "largest": one.largest,
                 "verdict": one.verdict.value,
             }
             for one in report.tolerated
         ],
     }
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _rounded(number: float) -> float | None:
-    """Three digits are enough to draw."""
-    return float(f"{number:.3g}") if math.isfinite(number) else None

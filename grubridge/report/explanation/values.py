@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -22,7 +21,7 @@ def to_json(story: Explanation) -> dict[str, Any]:
     """Return the same numbers as the text has, in full."""
     layer, direction = story.layer, story.direction
     write = Notation(story.digits, several=direction.hidden_size > 1)
-    values = {
+    return {
         "model": story.model,
         "stack": story.stack,
         "layer": story.place[0],
@@ -49,8 +48,6 @@ def to_json(story: Explanation) -> dict[str, Any]:
         "answer": {"step": story.answer, "hidden": story.hidden[story.answer].tolist()},
         "expectations": [_expectation(found) for found in story.expectations],
     }
-    finite: dict[str, Any] = _finite(values)
-    return finite
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -75,11 +72,3 @@ def _gate(value: GateValue) -> dict[str, Any]:
 
 def _expectation(found: Expectation) -> dict[str, Any]:
     return {"expected": found.text, **{key: value for key, value in asdict(found).items() if key != "text"}}
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON values
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

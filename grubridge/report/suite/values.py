@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from grubridge.files.text import natural_order
@@ -16,7 +15,7 @@ __all__ = ["to_json"]
 
 
 def to_json(report: SuiteReport) -> dict[str, Any]:
-    """Return a suite as JSON values; what is not a finite number is null."""
+    """Return a suite as JSON values; some may not be finite."""
     return {
         "outcome": report.outcome,
         "manifest": report.manifest,
@@ -29,13 +28,12 @@ def to_json(report: SuiteReport) -> dict[str, Any]:
 
 
 def _pair(result: PairResult) -> dict[str, Any]:
-    headroom = result.headroom
     return {
         "name": result.name,
         "artifacts": list(result.artifacts),
         "line": result.line,
         "status": result.status,
-        "headroom": headroom if headroom is not None and math.isfinite(headroom) else None,
+        "headroom": result.headroom,
         "cause": result.cause,
         "trouble": result.trouble,
         "xfail": result.reason,
