@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from .console import Output, show
 from .options import (
     Batch,
     Candidate,
@@ -23,6 +22,7 @@ from .options import (
     Steps,
     numbers,
 )
+from .outputs import outputs
 
 
 def trace(
@@ -55,6 +55,9 @@ def trace(
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
     layout: Layout = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="A page with pictures; an old one is replaced.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a trained GRU and show its gates over time.
@@ -63,7 +66,9 @@ def trace(
     """
     import grubridge
 
-    Output.as_json = json
+    wanted = outputs(None, json=json, html=html, read=[path for path in (source, inputs) if path is not None])
+    if html is not None and html == out:
+        raise typer.BadParameter(f"--out and --html both name {html}; give each a file of its own")
     traced = grubridge.trace(
         source,
         inputs,
@@ -78,4 +83,4 @@ def trace(
         out=out,
         force=force,
     )
-    show(traced if unit is None else traced.of_unit(unit), json=json)
+    wanted.write(traced if unit is None else traced.of_unit(unit))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from grubridge import notebooks
 from grubridge.artifacts import open_artifact
 from grubridge.backends.launch import Job, run_jobs
 from grubridge.backends.registry import BACKENDS, native_backend
@@ -66,6 +67,9 @@ class TracedModel:
 
     def __getitem__(self, place: Place) -> DirectionTrace:
         return self.trace[place]
+
+    def _repr_html_(self) -> str | None:
+        return notebooks.html(self, "trace_fragment")
 
     def of_unit(self, unit: int) -> TracedModel:
         """Return the same trace, of which statistics and reports show one hidden unit.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from grubridge import notebooks
 from grubridge.traces import GateSource
 
 from .findings import Cause, Comparison, Drift, FileProof, Sensing, Tolerance, Tolerated
@@ -130,6 +131,9 @@ class CheckReport:
     environment: Mapping[str, str]
     left_out: Mapping[str, str]
     pictures: Pictures | None = None
+
+    def _repr_html_(self) -> str | None:
+        return notebooks.html(self, "check_fragment")
 
     def __bool__(self) -> bool:
         return bool(self.verdict)  # raises, and says what to write instead

@@ -223,8 +223,8 @@ def _facts(report: CheckReport) -> list[tuple[str, str]]:
     judged = [one for one in report.comparisons if one.headroom is not None and one.max_abs is not None]
     facts = []
     if judged:
-        worst = max(judged, key=lambda one: one.headroom or 0.0)
-        facts.append(("nearest to its bound", ratio(worst.headroom)))
+        ratios = [one.headroom for one in (*judged, *report.sensitivity) if one.headroom is not None]
+        facts.append(("error over bound, at most", figure(max(ratios), 2)))
         facts.append(("largest error of a step", figure(max(one.max_abs or 0.0 for one in judged))))
     if report.drift:
         facts.append(("free runs come apart by", figure(max(one.max_abs for one in report.drift))))
@@ -290,7 +290,7 @@ def _edge_table(key: EdgeKey, found: Sequence[Comparison], letters: Letters) -> 
             SYMBOLS[one.quantity],
             NAMES[one.quantity],
             figure(one.max_abs) if one.max_abs is not None else "",
-            ratio(one.headroom),
+            "not judged" if one.headroom is None else figure(one.headroom, 2),
             "" if one.worst is None else f"step {one.worst.time}, sequence {one.worst.batch}, unit {one.worst.unit}",
             one.verdict.value,
         )

@@ -126,7 +126,7 @@ def error_panel(key: str, title: str, comparisons: Sequence[Comparison], steps: 
             path([(bounds[0][0], 100), *bounds, (bounds[-1][0], 100)]) + "Z",
         )
         within = one.verdict is not Verdict.DIFFERENT
-        curves.append(ErrorCurve(curve, step, figure(error), figure(bound), ratio(one.headroom), within))
+        curves.append(ErrorCurve(curve, step, figure(error), figure(bound), figure(one.headroom, 2), within))
         arrays = {"steps": profile.times, "errors": profile.errors, "bounds": profile.bounds}
         series.append(Series(one.quantity, {name: packed(np.array(part)) for name, part in arrays.items()}))
     return Panel(key, title, steps, drawn[0][1].span, tuple(curves), tuple(series))

@@ -108,7 +108,7 @@ def _histogram(quantity: str, counts: list[int], last: int, largest: float) -> H
     )
     bound = round((1 - first) * width, 3)
     symbol = SYMBOLS[quantity]
-    return Histogram(quantity, symbol, name, alt, bars, marks, bound, total, median, beyond, ratio(largest))
+    return Histogram(quantity, symbol, name, alt, bars, marks, bound, total, median, beyond, figure(largest, 2))
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def tried_figure(at: TriedAt | None, causes: Sequence[Cause]) -> TriedFigure | N
             one.what,
             max(1.0, scale.at(one.residual)),
             figure(one.residual, 2),
-            ratio(one.headroom),
+            figure(one.headroom, 2),
             one.headroom <= 1,
         )
         for one in found

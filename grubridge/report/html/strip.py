@@ -10,9 +10,17 @@ from grubridge.suite.result import PairResult, PairStatus
 from .axes import Log, Mark
 from .numbers import ratio
 
-__all__ = ["Lane", "Strip", "strip"]
+__all__ = ["WORDS", "Lane", "Strip", "strip"]
 
 _POSITIONS = 600
+WORDS: dict[PairStatus, str] = {
+    "equivalent": "equivalent",
+    "different": "different",
+    "inconclusive": "inconclusive",
+    "trouble": "not checked",
+    "xfailed": "different, as expected",
+    "xpassed": "not different, against expectation",
+}
 _LANES: tuple[PairStatus, ...] = ("different", "xfailed", "xpassed", "inconclusive", "equivalent")
 
 
@@ -21,6 +29,7 @@ class Lane:
     """The pairs of one status: a tick for each, those that fall on one another drawn once."""
 
     status: str
+    words: str
     count: int
     ticks: str
 
@@ -56,11 +65,11 @@ def strip(results: Sequence[PairResult]) -> Strip | None:
         if found:
             places = sorted({round(scale.at(value) / 100 * _POSITIONS) for value in found})
             ticks = "".join(f"M{100 * place / _POSITIONS:.4g} 0v100" for place in places)
-            lanes.append(Lane(status, len(found), ticks))
+            lanes.append(Lane(status, WORDS[status], len(found), ticks))
     largest = max(value for _, value in ratios)
     alt = (
         f"{len(ratios)} pairs by their largest error over its bound; the largest is {ratio(largest)}. "
-        + ", ".join(f"{lane.count} {lane.status}" for lane in lanes)
+        + ", ".join(f"{lane.count} {lane.words}" for lane in lanes)
         + "."
     )
     return Strip(alt, tuple(lanes), scale.decades(), scale.at(1.0), len(results) - len(ratios))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from grubridge.files.text import printable
+from grubridge.files.text import listed, printable
 from grubridge.report.check.words import by_edge, letters_of, verdict
 from grubridge.suite.result import PairResult, PairStatus, SuiteReport
 
@@ -13,26 +13,19 @@ from .axes import Log
 from .check import where
 from .numbers import figure
 from .page import page
-from .strip import Strip, strip
+from .strip import WORDS, Strip, strip
 
 __all__ = ["render_suite"]
 
 _ROWS = 200
 _DETAILED = 30
 _LONGEST = 300
+_FILES, _LISTED = 4, 6
 _OUTCOMES = {
     "passed": "every pair is the same function",
     "different": "not every pair is the same function",
     "inconclusive": "not everything could be judged",
     "trouble": "not every pair could be checked",
-}
-_WORDS: dict[PairStatus, str] = {
-    "equivalent": "equivalent",
-    "different": "different",
-    "inconclusive": "inconclusive",
-    "trouble": "not checked",
-    "xfailed": "different, as expected",
-    "xpassed": "not different, against expectation",
 }
 
 
@@ -54,7 +47,7 @@ class PairRow:
     """
 
     name: str
-    files: tuple[str, ...]
+    files: str
     status: str
     words: str
     at: float | None
@@ -94,7 +87,7 @@ def render_suite(suite: SuiteReport) -> str:
 
 def _view(suite: SuiteReport) -> SuiteView:
     scale = Log.around([1.0, 0.1, *(one.headroom for one in suite.results if one.headroom is not None)])
-    counts = tuple((status, _WORDS[status], count) for status, count in suite.counts.items() if count)
+    counts = tuple((status, WORDS[status], count) for status, count in suite.counts.items() if count)
     shown = suite.results[:_ROWS]
     rows = tuple(_row(one, scale, detailed=index < _DETAILED) for index, one in enumerate(shown))
     return SuiteView(
@@ -117,9 +110,9 @@ def _row(one: PairResult, scale: Log, *, detailed: bool) -> PairRow:
     at = None if one.headroom is None else scale.at(one.headroom)
     return PairRow(
         one.name,
-        one.artifacts,
+        listed(one.artifacts, _FILES),
         one.status,
-        _WORDS[one.status],
+        WORDS[one.status],
         at,
         "" if one.headroom is None else figure(one.headroom, 2),
         printable(why, _LONGEST),
@@ -132,10 +125,9 @@ def _row(one: PairResult, scale: Log, *, detailed: bool) -> PairRow:
 def _details(one: PairResult) -> list[tuple[str, str]]:
     told = [("expected to differ", one.reason)] if one.reason is not None else []
     told += [("warning", warning) for warning in one.warnings]
-    if one.report is not None:
+    if one.report is not None and one.status != "equivalent":
         letters, edges = letters_of(one.report), by_edge(one.report.comparisons)
         told.append(("verdict", verdict(one.report, edges, letters).replace("\n", "; ")))
-        if one.status != "equivalent":
-            told += [("where", text) for text in where(edges, letters)]
-            told += [(f"why: {cause.cause}", cause.detail) for cause in one.report.diagnosis]
+        told += [("where", text) for text in where(edges, letters)[:_LISTED]]
+        told += [(f"why: {cause.cause}", cause.detail) for cause in one.report.diagnosis[:_LISTED]]
     return told

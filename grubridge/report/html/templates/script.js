@@ -25,12 +25,6 @@
     return `${mantissa}e${power}`;
   }
   const signed = (value) => (value > 0 ? "+" : "") + figure(value, 4);
-  function ratio(error, bound) {
-    if (error === 0) return "exact";
-    const value = error / bound;
-    if (!Number.isFinite(value)) return "infinitely above the bound";
-    return `${figure(value, 2)} ${value <= 1 ? "of" : "times"} the bound`;
-  }
 
   // A figure with a grid of columns and rows, over which its cursor moves.
   function follow(box, { columns, rows, start, areas, mark, numbers }) {
@@ -94,7 +88,7 @@
         const { steps, errors, bounds } = curves[quantity];
         const index = nearest(steps, step);
         return { step: steps[index], error: figure(errors[index]), bound: figure(bounds[index]),
-          ratio: ratio(errors[index], bounds[index]) };
+          ratio: figure(errors[index] === 0 ? 0 : errors[index] / bounds[index], 2) };
       },
     });
   }
