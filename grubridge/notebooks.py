@@ -13,7 +13,7 @@ __all__ = ["html"]
 
 
 def html(result: object, maker: str) -> str | None:
-    """Return the HTML of a result, made by a function of `report.html`; None, for plain text, without Jinja2."""
+    """Return what a function of `report.html` makes of a result; None, for plain text, without Jinja2."""
     try:
         made: str = getattr(import_module("grubridge.report.html"), maker)(result)
     except MissingDependencyError:

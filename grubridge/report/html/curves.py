@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,18 @@ from grubridge.checker.findings import Comparison
 from grubridge.checker.profile import Profile
 from grubridge.checker.verdict import Verdict
 from grubridge.diagnosis.statistics import DirectionStatistics, OverTime
+from grubridge.reference.rounding import Quantity
 from grubridge.report.check.words import NAMES
 
 from .axes import Linear, Log, Mark, path
 from .data import Series, packed
 from .numbers import figure, ratio
 
-__all__ = ["Curve", "ErrorCurve", "Panel", "error_panel", "gate_panel"]
+__all__ = ["ORDER", "SYMBOLS", "Curve", "ErrorCurve", "Panel", "error_panel", "gate_panel"]
 
-SYMBOLS = {"update": "z", "reset": "r", "candidate": "n", "hidden": "h"}
+ORDER: tuple[Quantity, ...] = ("update", "reset", "candidate", "hidden")
+"""In which a page shows them."""
+SYMBOLS: Mapping[str, str] = {"update": "z", "reset": "r", "candidate": "n", "hidden": "h"}
 
 
 @dataclass(frozen=True)
@@ -93,43 +96,53 @@ def error_panel(key: str, title: str, comparisons: Sequence[Comparison], steps: 
         return None
     scale = Log.around(value for _, profile in drawn for value in (*profile.errors, *profile.bounds))
     time = Linear(0, steps - 1)
-    curves: list[ErrorCurve] = []
-    series: list[Series] = []
-    for one, profile in drawn:
-        at = [time.at(step) for step in profile.times]
-        errors = list(zip(at, map(scale.at, profile.errors), strict=True))
-        bounds = list(zip(at, map(scale.at, profile.bounds), strict=True))
-        beyond = [
-            point
-            for point, error, bound in zip(errors, profile.errors, profile.bounds, strict=True)
-            if error > bound
-        ]
-        worst = _nearest(profile)
-        step, error, bound = profile.times[worst], profile.errors[worst], profile.bounds[worst]
-        symbol, name = SYMBOLS[one.quantity], NAMES[one.quantity]
-        alt = (
-            f"Error of the {name} ({symbol}) in every step against its bound, logarithmic: nearest to the bound "
-            f"at step {step}, with an error of {figure(error)} and a bound of {figure(bound)}, {ratio(one.headroom)}. "
-            f"{len(beyond)} of {len(at)} points are beyond the bound."
-        )
-        curve = Curve(
+    curves = tuple(_error_curve(one, profile, time, scale) for one, profile in drawn)
+    series = tuple(
+        Series(
             one.quantity,
-            symbol,
-            name,
-            alt,
-            time.steps(),
-            scale.decades(),
-            path(errors),
-            _dots(errors),
-            _dots(beyond),
-            path(bounds),
-            path([(bounds[0][0], 100), *bounds, (bounds[-1][0], 100)]) + "Z",
+            {
+                "steps": packed(np.array(profile.times)),
+                "errors": packed(np.array(profile.errors)),
+                "bounds": packed(np.array(profile.bounds)),
+            },
         )
-        within = one.verdict is not Verdict.DIFFERENT
-        curves.append(ErrorCurve(curve, step, figure(error), figure(bound), figure(one.headroom, 2), within))
-        arrays = {"steps": profile.times, "errors": profile.errors, "bounds": profile.bounds}
-        series.append(Series(one.quantity, {name: packed(np.array(part)) for name, part in arrays.items()}))
-    return Panel(key, title, steps, drawn[0][1].span, tuple(curves), tuple(series))
+        for one, profile in drawn
+    )
+    return Panel(key, title, steps, drawn[0][1].span, curves, series)
+
+
+def _error_curve(one: Comparison, profile: Profile, time: Linear, scale: Log) -> ErrorCurve:
+    errors = [
+        (time.at(step), scale.at(error)) for step, error in zip(profile.times, profile.errors, strict=True)
+    ]
+    bounds = [
+        (time.at(step), scale.at(bound)) for step, bound in zip(profile.times, profile.bounds, strict=True)
+    ]
+    exceeds = [error > bound for error, bound in zip(profile.errors, profile.bounds, strict=True)]
+    beyond = [point for point, exceeded in zip(errors, exceeds, strict=True) if exceeded]
+    worst = _nearest(profile)
+    step, error, bound = profile.times[worst], figure(profile.errors[worst]), figure(profile.bounds[worst])
+    symbol, name = SYMBOLS[one.quantity], NAMES[one.quantity]
+    alt = (
+        f"Error of the {name} ({symbol}) in every step against its bound, logarithmic: nearest to the bound "
+        f"at step {step}, with an error of {error} and a bound of {bound}, {ratio(one.headroom)}. "
+        f"{len(beyond)} of {len(errors)} points are beyond the bound."
+    )
+    curve = Curve(
+        one.quantity,
+        symbol,
+        name,
+        alt,
+        time.steps(),
+        scale.decades(),
+        path(errors),
+        _dots(errors),
+        _dots(beyond),
+        path(bounds),
+        path([(bounds[0][0], 100), *bounds, (bounds[-1][0], 100)]) + "Z",
+    )
+    within = one.verdict is not Verdict.DIFFERENT
+    return ErrorCurve(curve, step, error, bound, figure(one.headroom, 2), within)
 
 
 def _nearest(profile: Profile) -> int:
@@ -177,8 +190,8 @@ def _thinned(curve: Sequence[float], most: int = 240) -> list[tuple[int, float]]
     kept: list[tuple[int, float]] = []
     for start in range(0, len(curve), span):
         values = np.nan_to_num(np.array(curve[start : start + span]), nan=np.inf)
-        for inside in sorted({int(values.argmin()), int(values.argmax())}):
-            kept.append((start + inside, curve[start + inside]))
+        extremes = sorted({start + int(values.argmin()), start + int(values.argmax())})
+        kept += [(step, curve[step]) for step in extremes]
     return kept
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from grubridge.spec import Array
 
-__all__ = ["Series", "in_script", "packed"]
+__all__ = ["Series", "by_quantity", "in_script", "packed"]
 
 _KINDS = {"float64": "<f8", "float32": "<f4", "int64": "<i4", "int32": "<i4"}
 
@@ -30,6 +30,11 @@ def packed(array: Array) -> dict[str, str]:
     kind = _KINDS[array.dtype.name]
     data = base64.b64encode(np.ascontiguousarray(array).astype(kind).tobytes())
     return {"type": kind[1:], "data": data.decode("ascii")}
+
+
+def by_quantity(series: Iterable[Series]) -> dict[str, Mapping[str, Mapping[str, str]]]:
+    """Return packed arrays by quantity and name."""
+    return {one.quantity: one.arrays for one in series}
 
 
 def in_script(value: Any) -> str:  # noqa: ANN401 - JSON values

@@ -1,21 +1,20 @@
-"""How many numbers come how near to their bounds, and which causes were tried: bars."""
+"""How many numbers come how near to their bounds: bars."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from grubridge.checker.findings import Cause, Comparison, Tried
-from grubridge.checker.pictures import TriedAt
+from grubridge.checker.findings import Comparison
 from grubridge.checker.profile import FINEST
-from grubridge.reference.rounding import QUANTITIES
 from grubridge.report.check.words import NAMES
 
-from .axes import Log, Mark
-from .curves import SYMBOLS
+from .axes import Mark
+from .curves import ORDER, SYMBOLS
 from .numbers import figure, ratio
 
-__all__ = ["Bar", "Histogram", "TriedBar", "TriedFigure", "histograms", "tried_figure"]
+__all__ = ["Bar", "Histogram", "histograms"]
 
 _BARS_BELOW = 16
 """Bars below the bound: ratios under 2**-16 are one bar."""
@@ -73,7 +72,7 @@ def histograms(comparisons: Sequence[Comparison]) -> tuple[Histogram, ...]:
                 total[index] += count
     last = max((FINEST + len(total) - 1 for total in totals.values()), default=0)
     found = []
-    for quantity in (*QUANTITIES[1:], QUANTITIES[0]):
+    for quantity in ORDER:
         if quantity in totals:
             largest = max(one.headroom or 0.0 for one in comparisons if one.quantity == quantity)
             found.append(_histogram(quantity, totals[quantity], max(last, 1), largest))
@@ -91,16 +90,12 @@ def _histogram(quantity: str, counts: list[int], last: int, largest: float) -> H
         for index, count in enumerate(shown)
         if count
     )
-    running, middle = 0, 0
-    for middle, count in enumerate(counts):
-        running += count
-        if 2 * running >= total:
-            break
+    middle = next(k for k, running in enumerate(accumulate(counts)) if 2 * running >= total)
     beyond = sum(counts[1 - FINEST :])
     name, median = NAMES[quantity], f"at most {figure(2.0 ** (FINEST + middle), 2)}"  # type: ignore[index]
     alt = (
-        f"How near the errors of the {name} come to their bounds, in {total:,} numbers: {beyond:,} are beyond, "
-        f"half of them have {median} of the bound, the largest {ratio(largest)}."
+        f"How near the errors of the {name} come to their bounds, in {total:,} numbers: {beyond:,} are "
+        f"beyond, half of them have {median} of the bound, the largest {ratio(largest)}."
     )
     powers = range(first, last + 1, -(-(last - first) // 4))
     marks = tuple(
@@ -108,58 +103,6 @@ def _histogram(quantity: str, counts: list[int], last: int, largest: float) -> H
     )
     bound = round((1 - first) * width, 3)
     symbol = SYMBOLS[quantity]
-    return Histogram(quantity, symbol, name, alt, bars, marks, bound, total, median, beyond, figure(largest, 2))
-
-
-@dataclass(frozen=True)
-class TriedBar:
-    """One explanation: how much error it leaves."""
-
-    what: str
-    width: float
-    residual: str
-    ratio: str
-    explains: bool
-
-
-@dataclass(frozen=True)
-class TriedFigure:
-    """What was tried, the best first.
-
-    Args:
-        title: where.
-        alt: what it shows.
-        bars: the explanations.
-    """
-
-    title: str
-    alt: str
-    bars: tuple[TriedBar, ...]
-
-
-def tried_figure(at: TriedAt | None, causes: Sequence[Cause]) -> TriedFigure | None:
-    """Return the explanations that there are beside those that were tried in vain."""
-    found = [tried for cause in causes for tried in cause.tried]
-    if at is not None:
-        found += [
-            *at.rivals,
-            Tried("nothing: the files as they are", at.unchanged.residual, at.unchanged.headroom),
-        ]
-    if not found:
-        return None
-    found.sort(key=lambda one: (one.headroom > 1, one.residual))
-    scale = Log.around(one.residual for one in found)
-    bars = tuple(
-        TriedBar(
-            one.what,
-            max(1.0, scale.at(one.residual)),
-            figure(one.residual, 2),
-            figure(one.headroom, 2),
-            one.headroom <= 1,
-        )
-        for one in found
+    return Histogram(
+        quantity, symbol, name, alt, bars, marks, bound, total, median, beyond, figure(largest, 2)
     )
-    title = "" if at is None else f"layer {at.layer} {at.direction}"
-    fits = sum(bar.explains for bar in bars)
-    alt = f"{len(bars)} explanations by the error that each leaves; {fits} leave no more than rounding."
-    return TriedFigure(title, alt, bars)

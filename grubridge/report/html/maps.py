@@ -12,15 +12,14 @@ from grubridge.checker.heatmaps import Heatmap
 from grubridge.report.check.words import NAMES
 from grubridge.spec import Array
 
-from .curves import SYMBOLS
-from .data import Series, packed
+from .curves import ORDER, SYMBOLS
+from .data import Series, by_quantity, packed
 from .numbers import figure, signed
 from .palettes import DIFFERENCE, FRACTION, SIGNED, Palette, difference_position
 from .png import data_uri, indexed_png
 
-__all__ = ["Legend", "Map", "MapFigure", "MapRow", "map_figures"]
+__all__ = ["Legend", "Map", "MapFigure", "MapRow", "map_data", "map_figures"]
 
-_ORDER = ("update", "reset", "candidate", "hidden")
 _DIGITS = 7
 _DECADES = 3
 """A difference of a rounding has a pale colour: the scale of differences spans so many decades at least."""
@@ -105,7 +104,7 @@ def map_figures(heatmaps: Sequence[Heatmap], runs: tuple[str, ...]) -> tuple[Map
     """Return a figure for every layer and direction."""
     figures = []
     for (layer, direction), group in groupby(heatmaps, lambda one: (one.layer, one.direction)):
-        maps = sorted(group, key=lambda one: _ORDER.index(one.quantity))
+        maps = sorted(group, key=lambda one: ORDER.index(one.quantity))
         first = maps[0]
         columns, rows = first.elements.shape[:2]
         title = f"Layer {layer} {direction}, sequence {first.sequence}"
@@ -113,6 +112,19 @@ def map_figures(heatmaps: Sequence[Heatmap], runs: tuple[str, ...]) -> tuple[Map
         quantities = tuple(_row(one, runs) for one in maps)
         figures.append(MapFigure(f"map-{layer}-{direction}", title, runs, *size, quantities))
     return tuple(figures)
+
+
+def map_data(figures: Sequence[MapFigure]) -> dict[str, object]:
+    """Return what the script needs of figures of heatmaps."""
+    return {
+        one.key: {
+            "columns": one.columns,
+            "rows": one.rows,
+            "start": one.start,
+            "series": by_quantity([row.series for row in one.quantities]),
+        }
+        for one in figures
+    }
 
 
 def _row(heatmap: Heatmap, runs: tuple[str, ...]) -> MapRow:

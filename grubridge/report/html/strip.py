@@ -73,5 +73,3 @@ def strip(results: Sequence[PairResult]) -> Strip | None:
         + "."
     )
     return Strip(alt, tuple(lanes), scale.decades(), scale.at(1.0), len(results) - len(ratios))
-
-

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from grubridge.files.text import listed, printable
 from grubridge.report.check.words import by_edge, letters_of, verdict
-from grubridge.suite.result import PairResult, PairStatus, SuiteReport
+from grubridge.suite.result import PairResult, SuiteReport
 
 from .axes import Log
 from .check import where

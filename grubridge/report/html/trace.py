@@ -11,9 +11,8 @@ from grubridge.files.text import listed, printable
 from grubridge.traces import Place
 from grubridge.tracing import TracedModel
 
-from .check import map_data
 from .curves import Curve, gate_panel
-from .maps import MapFigure, map_figures
+from .maps import MapFigure, map_data, map_figures
 from .numbers import figure, ratio
 from .page import fragment, page
 
@@ -66,7 +65,7 @@ class TraceView:
     @property
     def data(self) -> dict[str, object]:
         """What the script needs."""
-        return {"curves": {}, "maps": {one.key: map_data(one) for one in self.maps}}
+        return {"curves": {}, "maps": map_data(self.maps)}
 
 
 def render_trace(traced: TracedModel) -> str:
@@ -76,7 +75,9 @@ def render_trace(traced: TracedModel) -> str:
         MissingDependencyError: when jinja2 is not installed.
     """
     title = f"Gates of {printable(PurePath(traced.model).name)}"
-    return page("trace", title, view=_view(traced, map_figures(heatmaps([traced.trace], traced.probe), ("value",))))
+    return page(
+        "trace", title, view=_view(traced, map_figures(heatmaps([traced.trace], traced.probe), ("value",)))
+    )
 
 
 def trace_fragment(traced: TracedModel) -> str:
@@ -101,7 +102,10 @@ def _view(traced: TracedModel, maps: tuple[MapFigure, ...]) -> TraceView:
     facts = (
         ("sequences", str(probe.batch)),
         ("steps", lengths),
-        ("hidden units", ", ".join(map(str, units)) if traced.unit is None else f"{traced.unit} of {units[0]}"),
+        (
+            "hidden units",
+            ", ".join(map(str, units)) if traced.unit is None else f"{traced.unit} of {units[0]}",
+        ),
         ("layers and directions", str(len(places))),
     )
     drawn = tuple(_place(traced, place) for place in places[:_PLACES])
@@ -119,7 +123,11 @@ def _place(traced: TracedModel, place: Place) -> TracedPlace:
         _row("n", "candidate", seen.candidate, gate=False),
         _row("h", "hidden state", seen.hidden, gate=False),
     )
-    told = ["gates are not shown by this runtime" if made.gates is None else f"gates: {_SOURCES[made.gate_source]}"]
+    told = [
+        "gates are not shown by this runtime"
+        if made.gates is None
+        else f"gates: {_SOURCES[made.gate_source]}"
+    ]
     told += _told(traced, place, seen)
     return TracedPlace(
         f"Layer {place[0]} {place[1]}",
@@ -148,5 +156,7 @@ def _told(traced: TracedModel, place: Place, seen: DirectionStatistics) -> list[
     told.append(f"{len(dead)} dead units: {listed(list(map(str, dead)))}" if dead else "no dead units")
     proof = traced.recomposition(place)
     if proof is not None:
-        told.append(f"z*h + (1-z)*n gives the next h back to {figure(proof.max_abs, 2)}, {ratio(proof.headroom)}")
+        told.append(
+            f"z*h + (1-z)*n gives the next h back to {figure(proof.max_abs, 2)}, {ratio(proof.headroom)}"
+        )
     return told

@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to over a pipe in its DevTools protocol: JSON messages, a zero byte after each."""
+"""A headless Chromium, spoken to over a pipe in its DevTools protocol: JSON, a zero byte after each."""
 
 from __future__ import annotations
 
