@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from grubridge.suite.result import PairResult, SuiteReport
 
@@ -25,32 +25,41 @@ _TABLE = ["| pair | status | error/bound | what |", "| :-- | :-- | --: | :-- |"]
 
 def markdown(report: SuiteReport) -> str:
     """Return the Markdown, worst pairs first."""
-    head = [f"### grubridge: {outcome(report)}", "", _prose(counts(report)), ""]
-    notes = [f"- {_prose(sentence(warning))}" for warning in report.warnings]
-    rows, rows_left = _fitting([_row(one) for one in report.results], _LIMIT // 2)
-    found = [_failure(one) for one in report.results if one.status in FAILING]
-    failures, failures_left = _fitting(found, _LIMIT - sum(map(_size, [*head, *notes, *rows])))
-    lines = [*head, *notes, *([""] if notes else [])]
-    lines += [*_TABLE, *rows, ""] if rows else []
-    lines += [f"{rows_left} more pairs are left out of this table.", ""] if rows_left else []
-    lines += failures
-    lines += [f"What is wrong with {failures_left} more pairs is left out.", ""] if failures_left else []
-    return "\n".join(lines).rstrip("\n") + "\n"
+    head = [f"### grubridge: {outcome(report)}", _prose(counts(report))]
+    notes = _fitting((f"- {_prose(sentence(warning))}" for warning in report.warnings), _LIMIT // 10)
+    rows = _fitting(map(_row, report.results), _LIMIT // 2)
+    failing = [one for one in report.results if one.status in FAILING]
+    failures = _fitting(map(_failure, failing), _LIMIT - sum(map(_size, [*head, *notes, *rows])))
+    blocks = [
+        *head,
+        "\n".join(notes),
+        _left("{} more warnings are left out.", report.warnings, notes),
+        "\n".join([*_TABLE, *rows]) if rows else "",
+        _left("{} more pairs are left out of this table.", report.results, rows),
+        *failures,
+        _left("What is wrong with {} more pairs is left out.", failing, failures),
+    ]
+    return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def _fitting(parts: Sequence[str], limit: int) -> tuple[list[str], int]:
-    """Return the first parts that fit, and how many are left out."""
+def _left(said: str, all_of_it: Sequence[object], kept: Sequence[object]) -> str:
+    left = len(all_of_it) - len(kept)
+    return said.format(left) if left else ""
+
+
+def _fitting(parts: Iterable[str], limit: int) -> list[str]:
+    """Return the first parts that fit."""
     kept: list[str] = []
     for part in parts:
         limit -= _size(part)
         if limit < 0:
             break
         kept.append(part)
-    return kept, len(parts) - len(kept)
+    return kept
 
 
 def _size(part: str) -> int:
-    return len(part.encode("utf-8", "backslashreplace")) + 1
+    return len(part.encode("utf-8", "backslashreplace")) + len("\n\n")
 
 
 def _row(result: PairResult) -> str:
@@ -70,7 +79,7 @@ def _failure(result: PairResult) -> str:
     fence = "`" * max(3, 1 + _longest_run("\n".join(lines)))
     title = f"<code>{html.escape(named(result.name))}</code>: {result.status}"
     return "\n".join(
-        [f"<details><summary>{title}</summary>", "", f"{fence}text", *lines, fence, "", "</details>", ""]
+        [f"<details><summary>{title}</summary>", "", f"{fence}text", *lines, fence, "", "</details>"]
     )
 
 

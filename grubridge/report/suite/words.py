@@ -65,7 +65,9 @@ def counts(report: SuiteReport) -> str:
     each = [f"{count} {status}" for status in _WORST_FIRST if (count := report.counts[status])]
     of = f" of {named(report.manifest)}" if report.manifest else ""
     parts = [
-        f"{total} pair{'' if total == 1 else 's'}{of}: {', '.join(each)}" if total else f"{NOTHING}{of}",
+        f"{total} pair{'' if total == 1 else 's'}{of}: {', '.join(each)}"
+        if total
+        else f"no pair{of} was checked",
         f"{locked} unchanged, answered from the lock" if locked else "",
         f"{report.deselected} not selected" if report.deselected else "",
         f"grubridge {report.environment['grubridge']}" if "grubridge" in report.environment else "",
