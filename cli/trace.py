@@ -56,7 +56,8 @@ def trace(
     reset_after: ResetAfter = None,
     layout: Layout = None,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="A page with pictures; an old one is replaced.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="A page with pictures; an old one is replaced."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -13,9 +13,9 @@ from grubridge.traces import DirectionTrace, Place, Probe, Trace
 
 __all__ = ["Heatmap", "heatmaps"]
 
-_BYTES = 168_000
+_BYTES = 110_000
 """Of all numbers of all heatmaps together: what a page of 400 kB has room for."""
-_INDEX_BYTES = 4
+_INDEX_BYTES = 2
 _PLACES = 4
 
 
@@ -33,8 +33,8 @@ class Heatmap:
         sequence: the index of the sequence.
         steps: of it.
         units: H.
-        span: how many steps and units a cell stands for, at most.
-        elements: step and unit of the number in each cell, [columns, rows, 2].
+        span: how many steps and units a cell stands for; those at the end may stand for fewer.
+        offsets: where in its cell each number stands, unit by unit, step after step, [columns, rows].
         values: what each run has there, [runs, columns, rows], float32 or float64; columns are steps.
     """
 
@@ -45,7 +45,7 @@ class Heatmap:
     steps: int
     units: int
     span: tuple[int, int]
-    elements: Array
+    offsets: Array
     values: Array
 
     @property
@@ -55,10 +55,15 @@ class Heatmap:
             apart: Array = self.values[1].astype(np.float64) - self.values[0].astype(np.float64)
         return apart
 
+    def element(self, column: int, row: int) -> tuple[int, int]:
+        """Return step and unit of the number in a cell."""
+        step, unit = divmod(int(self.offsets[column, row]), self.span[1])
+        return column * self.span[0] + step, row * self.span[1] + unit
+
     @property
     def largest(self) -> tuple[int, int]:
         """The cell in which the runs differ most; of one run, the one that is largest in size."""
-        column, row = np.unravel_index(int(_score(self.values).argmax()), self.elements.shape[:2])
+        column, row = np.unravel_index(int(_score(self.values).argmax()), self.offsets.shape)
         return int(column), int(row)
 
 
@@ -135,11 +140,10 @@ def _heatmap(place: Place, quantity: Quantity, sequence: int, values: Array, cel
     padded = np.full((columns * span[0], rows * span[1]), -1.0)
     padded[:steps, :units] = _score(values)
     blocks = padded.reshape(columns, span[0], rows, span[1]).swapaxes(1, 2).reshape(columns, rows, -1)
-    inside = blocks.argmax(axis=2)
-    times = np.arange(columns)[:, None] * span[0] + inside // span[1]
-    unit = np.arange(rows) * span[1] + inside % span[1]
-    elements = np.stack([times, unit], axis=-1).astype(np.int32)
-    return Heatmap(*place, quantity, sequence, steps, units, span, elements, values[:, times, unit])
+    offsets = blocks.argmax(axis=2)
+    step = np.arange(columns)[:, None] * span[0] + offsets // span[1]
+    unit = np.arange(rows) * span[1] + offsets % span[1]
+    return Heatmap(*place, quantity, sequence, steps, units, span, offsets, values[:, step, unit])
 
 
 def _span(steps: int, units: int, cells: int) -> tuple[int, int]:

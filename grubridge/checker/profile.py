@@ -13,7 +13,7 @@ __all__ = ["FINEST", "Profile", "ProfileTally"]
 FINEST = -20
 """Ratios of error to bound below 2**FINEST are counted together, those of exact numbers among them."""
 _COARSEST = 32  # likewise above
-_POINTS = 120
+_POINTS = 96
 
 
 @dataclass(frozen=True)

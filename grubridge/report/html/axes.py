@@ -71,7 +71,7 @@ class Log:
 
 def path(points: Sequence[tuple[float, float]]) -> str:
     """Return what an SVG <path> takes: a line through points in percent; y grows upwards."""
-    drawn = " ".join(f"{x:.4g} {100 - y:.4g}" for x, y in points)
+    drawn = " ".join(f"{x:.3g} {100 - y:.3g}" for x, y in points)
     return f"M{drawn}" if drawn else ""
 
 

@@ -25,6 +25,10 @@ ORDER: tuple[Quantity, ...] = ("update", "reset", "candidate", "hidden")
 SYMBOLS: Mapping[str, str] = {"update": "z", "reset": "r", "candidate": "n", "hidden": "h"}
 
 
+_DOTTED = 48
+"""Points up to so many are dots on their line."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """One drawing; places are in percent of it.
@@ -136,7 +140,7 @@ def _error_curve(one: Comparison, profile: Profile, time: Linear, scale: Log) ->
         time.steps(),
         scale.decades(),
         path(errors),
-        _dots(errors),
+        _dots(errors) if len(errors) <= _DOTTED else "",
         _dots(beyond),
         path(bounds),
         path([(bounds[0][0], 100), *bounds, (bounds[-1][0], 100)]) + "Z",
@@ -197,4 +201,4 @@ def _thinned(curve: Sequence[float], most: int = 240) -> list[tuple[int, float]]
 
 def _dots(points: Sequence[tuple[float, float]]) -> str:
     """Lines of no length, which a round pen draws as dots."""
-    return "".join(f"M{x:.4g} {100 - y:.4g}h0" for x, y in points)
+    return "".join(f"M{x:.3g} {100 - y:.3g}h0" for x, y in points)

@@ -14,7 +14,7 @@ from grubridge.spec import Array
 
 __all__ = ["Series", "by_quantity", "in_script", "packed"]
 
-_KINDS = {"float64": "<f8", "float32": "<f4", "int64": "<i4", "int32": "<i4"}
+_KINDS = {"float64": "<f8", "float32": "<f4", "uint32": "<u4", "uint16": "<u2"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,12 @@ class Series:
 
 
 def packed(array: Array) -> dict[str, str]:
-    """Return an array of numbers in its own precision, flat: {"type": "f4", "data": base64}."""
+    """Return an array of numbers in its own precision, flat: {"type": "f4", "data": base64}.
+
+    Whole numbers, which are indices, take two bytes where that is enough, else four.
+    """
+    if array.dtype.kind in "iu":
+        array = array.astype(np.uint16 if array.max(initial=0) < 2**16 else np.uint32)
     kind = _KINDS[array.dtype.name]
     data = base64.b64encode(np.ascontiguousarray(array).astype(kind).tobytes())
     return {"type": kind[1:], "data": data.decode("ascii")}

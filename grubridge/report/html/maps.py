@@ -106,7 +106,7 @@ def map_figures(heatmaps: Sequence[Heatmap], runs: tuple[str, ...]) -> tuple[Map
     for (layer, direction), group in groupby(heatmaps, lambda one: (one.layer, one.direction)):
         maps = sorted(group, key=lambda one: ORDER.index(one.quantity))
         first = maps[0]
-        columns, rows = first.elements.shape[:2]
+        columns, rows = first.offsets.shape
         title = f"Layer {layer} {direction}, sequence {first.sequence}"
         size = (first.steps, first.units, columns, rows, first.span, maps[-1].largest)
         quantities = tuple(_row(one, runs) for one in maps)
@@ -120,6 +120,7 @@ def map_data(figures: Sequence[MapFigure]) -> dict[str, object]:
         one.key: {
             "columns": one.columns,
             "rows": one.rows,
+            "span": one.span,
             "start": one.start,
             "series": by_quantity([row.series for row in one.quantities]),
         }
@@ -129,7 +130,7 @@ def map_data(figures: Sequence[MapFigure]) -> dict[str, object]:
 
 def _row(heatmap: Heatmap, runs: tuple[str, ...]) -> MapRow:
     column, row = heatmap.largest
-    step, unit = (int(index) for index in heatmap.elements[column, row])
+    step, unit = heatmap.element(column, row)
     numbers = [float(value) for value in heatmap.values[:, column, row]]
     written = [figure(number, _DIGITS) for number in numbers]
     place = f"at step {step}, unit {unit}"
@@ -153,7 +154,7 @@ def _row(heatmap: Heatmap, runs: tuple[str, ...]) -> MapRow:
         legends.append(_legend(DIFFERENCE, (f"-{end}", middle, f"+{end}")))
     arrays = {f"values{index}": packed(values) for index, values in enumerate(heatmap.values)}
     if heatmap.span != (1, 1):
-        arrays["elements"] = packed(heatmap.elements)
+        arrays["offsets"] = packed(heatmap.offsets)
     key, symbol = heatmap.quantity, SYMBOLS[heatmap.quantity]
     pictures = tuple(maps), tuple(legends)
     return MapRow(key, symbol, name, *pictures, step, unit, tuple(written), Series(key, arrays))

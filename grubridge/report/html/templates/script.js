@@ -6,7 +6,7 @@
   if (!element) return;
   const data = JSON.parse(element.textContent);
 
-  const READERS = { f8: ["getFloat64", 8], f4: ["getFloat32", 4], i4: ["getInt32", 4] };
+  const READERS = { f8: ["getFloat64", 8], f4: ["getFloat32", 4], u4: ["getUint32", 4], u2: ["getUint16", 2] };
   function unpacked({ type, data: text }) {
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     const view = new DataView(bytes.buffer);
@@ -94,7 +94,7 @@
   }
 
   for (const box of document.querySelectorAll("figure[data-map]")) {
-    const { columns, rows, start, series } = data.maps[box.dataset.map];
+    const { columns, rows, span, start, series } = data.maps[box.dataset.map];
     const maps = unpackedAll(series);
     const marks = box.querySelectorAll(".map");
     follow(box, {
@@ -107,9 +107,11 @@
         }
       },
       numbers(quantity, column, row) {
-        const { values0, values1, elements } = maps[quantity];
+        const { values0, values1, offsets } = maps[quantity];
         const cell = column * rows + row;
-        const [step, unit] = elements ? [elements[2 * cell], elements[2 * cell + 1]] : [column, row];
+        const offset = offsets ? offsets[cell] : 0;
+        const step = column * span[0] + Math.floor(offset / span[1]);
+        const unit = row * span[1] + (offset % span[1]);
         const told = { step, unit, value0: figure(values0[cell], 7) };
         if (values1) {
           told.value1 = figure(values1[cell], 7);
