@@ -1,6 +1,7 @@
 """Every runtime on a CUDA device: right within float32's rounding, and TF32 only when it is allowed."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -78,3 +79,20 @@ def test_tf32_is_another_computation(runs: Runs) -> None:
     forbidden, allowed = (runs["plain", which][0].places[0, "forward"].hidden for which in (False, True))
 
     assert abs(forbidden - allowed).max() > 1e-5
+
+
+def test_a_described_cell_agrees_with_the_equations(torch: ModuleType, tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("pytorch has no CUDA device here")
+    spec = make_spec("cell", sizes=(24, 64), reset_after=False, biases="input", seed=84)
+    path = tmp_path / "cell.pt"
+    grubridge.write(spec, path, options=grubridge.WriteOptions(layout="d2l"))
+    address = open_artifact(path, hints=grubridge.ReadHints(layout="d2l")).select().address
+    probe = make_probe(spec)
+
+    (trace,) = run_jobs([Job("pytorch", Artifact(str(path), "pytorch", address), probe, "cuda")])
+
+    assert isinstance(trace, Trace), trace
+    assert (trace.device, trace.precision) == ("cuda:0", "float32")
+    assert trace.kernel == "cell d2l as described, torch operators"
+    assert_agrees(trace, spec, probe)
