@@ -1,80 +1,155 @@
-"""Runs backends, each in a child process of its own: start all, then collect.
+"""Runs backends, each in processes of its own, and brings back their traces.
 
 A crash, a clash of OpenMP libraries or a log line of one framework cannot touch another, frameworks load
-side by side, and this process imports none. A process serves all jobs of its backend, because importing a
-framework takes seconds.
+side by side, and this process imports none. A process serves many jobs, because importing a framework takes
+seconds.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from grubridge.errors import BackendError, GRUBridgeError
-from grubridge.traces import Trace
+from grubridge.errors import (
+    BackendError,
+    CannotRunError,
+    DeviceError,
+    GRUBridgeError,
+    MissingDependencyError,
+    ProbeError,
+)
+from grubridge.files.child_process import Message
+from grubridge.files.opening import shown
+from grubridge.files.text import printable
+from grubridge.traces import Probe, Trace
 
-from .child import Child, Job, started
-from .registry import require
+from .base import Artifact
+from .pool import ENDED, Pool, Request, Serve
+from .registry import TIMEOUT, BackendEntry, require
 
-__all__ = ["TIMEOUT", "Job", "devices", "run_jobs"]
+__all__ = ["Job", "devices", "run_jobs"]
 
-TIMEOUT = 600.0
-"""Seconds that a backend has for all its jobs, its framework's import among them."""
+_LONGEST_WORDS = 1000
+_WITH_REASONS = {kind.__name__: kind for kind in (CannotRunError, DeviceError)}
 
 
-def run_jobs(jobs: Sequence[Job], timeout: float = TIMEOUT) -> list[Trace | GRUBridgeError]:
+@dataclass(frozen=True)
+class Job:
+    """One run of one stack by one backend.
+
+    Args:
+        backend: its name.
+        artifact: the stack.
+        probe: the inputs.
+        device: "cpu", "cuda", "cuda:1" and so on, or "auto": CUDA where the backend offers it.
+        allow_tf32: whether float32 factors of matrix products may be rounded to TF32.
+    """
+
+    backend: str
+    artifact: Artifact
+    probe: Probe
+    device: str = "cpu"
+    allow_tf32: bool = False
+
+
+def run_jobs(
+    jobs: Sequence[Job], timeout: float = TIMEOUT, serve: Serve | None = None
+) -> list[Trace | GRUBridgeError]:
     """Run every job, the backends at the same time, and return the outcomes in order.
 
     An error is an outcome, so that one failure does not hide the other results: BackendError when the
-    framework failed, crashed or gave no answer within `timeout` seconds, CannotRunError when it has no way to
-    run the model, MissingDependencyError when it is not installed, ProbeError when an initial state is not of
-    the model's size.
+    framework failed, crashed or gave no answer, CannotRunError when it has no way to run the model,
+    MissingDependencyError when it is not installed, ProbeError when an initial state is not of the model's
+    size.
+
+    Args:
+        jobs: what to run.
+        timeout: the seconds that each may take, the start of its framework aside.
+        serve: the processes to use; None starts one of each runtime, and ends it.
     """
-    outcomes: dict[int, Trace | GRUBridgeError] = {}
-    requests: dict[str, list[int]] = {}
-    for number, job in enumerate(jobs):
-        requests.setdefault(job.backend, []).append(number)
-    with _ended({name: [jobs[n] for n in own] for name, own in requests.items()}, timeout) as children:
-        for name, child in children.items():
-            for index, number in enumerate(requests[name]):
-                outcomes[number] = (
-                    child if isinstance(child, GRUBridgeError) else child.outcome(index, jobs[number])
-                )
-    return [outcomes[number] for number in range(len(jobs))]
-
-
-def devices(backends: Sequence[str], timeout: float = TIMEOUT) -> dict[str, tuple[str, ...] | GRUBridgeError]:
-    """Return the devices that each backend offers, or why it offers none."""
-    with _ended(dict.fromkeys(backends, ()), timeout) as children:
-        return {
-            name: child if isinstance(child, GRUBridgeError) else child.devices(name)
-            for name, child in children.items()
+    entries = [_entry(job.backend) for job in jobs]
+    outcomes = {number: entry for number, entry in enumerate(entries) if isinstance(entry, GRUBridgeError)}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="grubridge-")))
+        requests = {
+            number: Request(entry, _message(jobs[number], folder, number), timeout)
+            for number, entry in enumerate(entries)
+            if isinstance(entry, BackendEntry)
         }
+        serve = serve or stack.enter_context(Pool()).serve
+        answers = serve(list(requests.values()))
+        made = {
+            number: _outcome(jobs[number], request, answer)
+            for (number, request), answer in zip(requests.items(), answers, strict=True)
+        }
+    return [made[number] if number in made else outcomes[number] for number in range(len(jobs))]
 
 
-@contextmanager
-def _ended(
-    requests: Mapping[str, Sequence[Job]], timeout: float
-) -> Iterator[dict[str, Child | GRUBridgeError]]:
-    """Start the process of every backend with its jobs, and yield them when the last has ended.
+def devices(backends: Sequence[str]) -> dict[str, tuple[str, ...] | GRUBridgeError]:
+    """Return the devices that each backend offers, or why it offers none."""
+    offered: dict[str, tuple[str, ...] | GRUBridgeError] = {}
+    entries = {name: _entry(name) for name in backends}
+    there = {name: entry for name, entry in entries.items() if isinstance(entry, BackendEntry)}
+    with Pool() as pool:
+        answers = pool.serve([Request(entry, {"devices": True}) for entry in there.values()])
+    answered = dict(zip(there, answers, strict=True))
+    for name, entry in entries.items():
+        if isinstance(entry, GRUBridgeError):
+            offered[name] = entry
+        elif "error" in answered[name]:
+            offered[name] = _raised_anew(name, answered[name], entry)
+        else:
+            offered[name] = tuple(answered[name]["devices"])
+    return offered
 
-    In the place of a process stands the reason why it could not be started.
-    """
-    with ExitStack() as running:
-        children = {name: _start(running, name, jobs) for name, jobs in requests.items()}
-        deadline = time.monotonic() + timeout
-        for child in children.values():
-            if isinstance(child, Child):
-                child.wait(deadline, timeout)
-        yield children
 
-
-def _start(running: ExitStack, backend: str, jobs: Sequence[Job]) -> Child | GRUBridgeError:
-    """Start the process of a backend, which ends with `running`; or return why it cannot be started."""
+def _entry(backend: str) -> BackendEntry | GRUBridgeError:
+    """Return a backend, or why it cannot be used."""
     try:
-        return running.enter_context(started(require(backend), jobs))
+        return require(backend)
     except GRUBridgeError as error:
         return error
-    except OSError as error:
-        return BackendError(f"{backend}: no process could be started for it: {error}")
+
+
+def _outcome(job: Job, request: Request, answer: Message) -> Trace | GRUBridgeError:
+    if "error" in answer:
+        return _raised_anew(f"{shown(job.artifact.path)}: {job.backend}", answer, request.entry)
+    return Trace.load(Path(request.message["trace"]))
+
+
+def _message(job: Job, folder: Path, number: int) -> Message:
+    probe = folder / f"probe-{number}.npz"
+    job.probe.save(probe)
+    return {
+        "artifact": asdict(replace(job.artifact, path=str(Path(job.artifact.path).absolute()))),
+        "probe": str(probe),
+        "trace": str(folder / f"trace-{number}.npz"),
+        "device": job.device,
+        "allow_tf32": job.allow_tf32,
+    }
+
+
+def _raised_anew(who: str, told: Message, entry: BackendEntry) -> GRUBridgeError:
+    """Return the error that the child met, as one of this process."""
+    kind = told["error"]
+    if kind == ENDED:
+        return BackendError(f"{who} failed: {told['words']}")
+    words = "\n  ".join(
+        printable(line, _LONGEST_WORDS) for line in told["words"].splitlines() if line.strip()
+    )
+    if kind in _WITH_REASONS:
+        return _WITH_REASONS[kind](f"{who} cannot run it: {words}", told["reason"])
+    if kind == BackendError.__name__:
+        return BackendError(f"{who} cannot run it: {words}")
+    if kind == ProbeError.__name__:
+        return ProbeError(f"{who} cannot take the inputs: {words}")
+    if kind == ImportError.__name__:
+        again = f"install it again: pip install --force-reinstall 'grubridge[{entry.extra}]'"
+        return MissingDependencyError(f"{who} cannot be imported: {words}\n{again}", entry.extra)
+    return BackendError(
+        f"{who} failed on it. Its own words:\n  {words}\n"
+        "Another version of the framework may run it, and --backend leaves a runtime out"
+    )

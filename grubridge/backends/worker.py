@@ -1,14 +1,16 @@
-"""The child process of one backend: `python -m grubridge.backends.worker FOLDER`, started by `launch`.
+"""A process of one runtime: `python -m grubridge.backends.worker MODULE`, started and asked by `pool`.
 
-The folder holds request.json {"module", "jobs": [{"artifact", "probe", "device", "allow_tf32"}]} and the
-probes. For job N the child writes N.npz, a trace, or N.json, an error; devices.json comes first and lists the
-devices. What a framework prints goes to the process's output, which `launch` keeps for the case that
-the process dies.
+It first says that it is ready, {}, or why it is not. Then it answers requests:
+
+- {"devices": true}: {"devices": [...]};
+- {"artifact", "probe", "trace", "device", "allow_tf32"}: {}, and the trace of the run is in the file "trace".
+  The file "probe" holds the inputs.
+
+What goes wrong is {"error": its kind, "words": the message}, and for some kinds "reason".
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from grubridge.errors import CannotRunError, GRUBridgeError
+from grubridge.files.child_process import Message, Parent
 from grubridge.traces import Probe
 
 from .base import Artifact, Backend, choose_device
@@ -25,34 +28,34 @@ from .base import Artifact, Backend, choose_device
 __all__ = ["main"]
 
 
-def main(folder: Path) -> None:
-    """Serve the request in `folder`."""
-    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
-    backend: Any = import_module(request["module"])
+def main(module: str) -> None:
+    """Serve requests until there are no more."""
+    parent = Parent()
+    backend: Any = import_module(module)
     try:
         devices = backend.devices()
     except Exception as error:  # noqa: BLE001 - a framework may raise anything while it starts
-        _write(folder / "devices.json", _told(error))
+        parent.tell(_told(error))
         return
-    _write(folder / "devices.json", {"devices": devices})
-    for number, job in enumerate(request["jobs"]):
-        _serve(backend, devices, job, folder / str(number))
+    parent.tell({})
+    for request in parent:
+        parent.tell({"devices": devices} if "devices" in request else _run(backend, devices, request))
 
 
-def _serve(backend: Backend, devices: tuple[str, ...], job: dict[str, Any], answer: Path) -> None:
+def _run(backend: Backend, devices: tuple[str, ...], request: Message) -> Message:
     started = time.perf_counter()
     try:
-        device = choose_device(job["device"], devices)
-        probe = Probe.load(answer.parent / job["probe"])
-        trace = backend.run(Artifact(**job["artifact"]), probe, device, allow_tf32=job["allow_tf32"])
-        unfinished = answer.with_name("unfinished.npz")
-        replace(trace, seconds=time.perf_counter() - started).save(unfinished)
-        unfinished.replace(answer.with_suffix(".npz"))
+        device = choose_device(request["device"], devices)
+        probe = Probe.load(Path(request["probe"]))
+        artifact = Artifact(**request["artifact"])
+        trace = backend.run(artifact, probe, device, allow_tf32=request["allow_tf32"])
+        replace(trace, seconds=time.perf_counter() - started).save(Path(request["trace"]))
     except Exception as error:  # noqa: BLE001 - or while it runs; its words are what the user needs
-        _write(answer.with_suffix(".json"), _told(error))
+        return _told(error)
+    return {}
 
 
-def _told(error: Exception) -> dict[str, str]:
+def _told(error: Exception) -> Message:
     """Return what the parent needs to raise the error anew."""
     told = {"error": type(error).__name__, "words": str(error)}
     if isinstance(error, CannotRunError):
@@ -63,14 +66,7 @@ def _told(error: Exception) -> dict[str, str]:
     return {"error": kind, "words": f"{type(error).__name__}: {error}"}
 
 
-def _write(path: Path, answer: dict[str, Any]) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(answer), encoding="utf-8")
-    unfinished.replace(path)
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
-    sys.stdout.flush()
+    main(sys.argv[1])
     sys.stderr.flush()
-    os._exit(0)  # the answers are on disk; to take a framework down in order takes up to a second
+    os._exit(0)  # all is answered; to take a framework down in order takes up to a second
