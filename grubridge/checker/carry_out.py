@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from grubridge.backends.launch import Job, run_jobs
+from grubridge.backends.pool import Serve
+from grubridge.backends.registry import TIMEOUT
 from grubridge.errors import CannotRunError, DeviceError, GRUBridgeError, ProbeError
 from grubridge.reference import run as run_reference
 from grubridge.traces import Probe, Trace
@@ -44,12 +46,16 @@ class Conditions:
         device: "auto", "cpu", "cuda" or "cuda:N".
         allow_tf32: whether float32 factors of matrix products may be rounded to TF32.
         tolerance: the user's own; None leaves the verdict to the rounding bound.
+        timeout: the seconds that each run may take.
+        serve: the processes of runtimes to use; None starts one of each that is needed.
         keep_pictures: whether to keep what a page shows beyond the report.
     """
 
     device: str = "auto"
     allow_tf32: bool = False
     tolerance: Tolerance | None = None
+    timeout: float = TIMEOUT
+    serve: Serve | None = None
     keep_pictures: bool = False
 
 
@@ -81,7 +87,7 @@ def carry_out(tasks: Sequence[Task], conditions: Conditions, folder: Path) -> li
     requests = [request(run, task.probes.inputs) for run, task in runs]
     requests += [request(run, task.probes.designed) for run, task in runs]
     requests += calibration.jobs(run for run, _ in runs)
-    results = _results(requests)
+    results = _results(requests, conditions)
     count = len(runs)
     calibration.learn(results[2 * count :])
     answered = iter(zip(results[:count], results[count : 2 * count], strict=True))
@@ -90,9 +96,10 @@ def carry_out(tasks: Sequence[Task], conditions: Conditions, folder: Path) -> li
     ]
 
 
-def _results(requests: Sequence[_Request]) -> list[_Result]:
+def _results(requests: Sequence[_Request], conditions: Conditions) -> list[_Result]:
     """Return what became of each request, in order."""
-    answers = iter(run_jobs([request for request in requests if isinstance(request, Job)]))
+    jobs = [request for request in requests if isinstance(request, Job)]
+    answers = iter(run_jobs(jobs, conditions.timeout, conditions.serve))
     return [next(answers) if isinstance(request, Job) else _here(request) for request in requests]
 
 

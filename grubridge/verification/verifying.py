@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from grubridge.backends.pool import Serve
+from grubridge.backends.registry import DEVICE, TIMEOUT
 from grubridge.checker.carry_out import Conditions, Task, carry_out
 from grubridge.checker.executed import Probes
 from grubridge.checker.findings import Tolerance
@@ -27,7 +28,6 @@ from .reporting import report, shape_causes
 
 __all__ = ["verify", "verify_conversion"]
 
-_DEVICE = re.compile("auto|cpu|cuda(:[0-9]+)?")
 _USUAL = (0, BATCH, STEPS, None, "auto", False, None)
 """The settings of runs where none is given."""
 
@@ -47,6 +47,8 @@ def verify(  # noqa: PLR0913 - the options of one command
     tolerance: Tolerance | None = None,
     hints: ReadHints | None = None,
     example: Path | str | None = None,
+    timeout: float = TIMEOUT,
+    serve: Serve | None = None,
     keep_pictures: bool = False,
 ) -> CheckReport:
     """Run models in their own frameworks on the same inputs and say whether they are one function.
@@ -73,6 +75,9 @@ def verify(  # noqa: PLR0913 - the options of one command
             weights leave out.
         example: an .npz file of a recorded run of one's own code (`checker.recording`), which is held against
             the first file's equations.
+        timeout: the seconds that each run in a process of its own may take, its framework's start aside.
+        serve: the processes of runtimes to use (`backends.pool.Pool.serve`), where several checks share them;
+            None starts one of each that is needed, and ends it.
         keep_pictures: keep what an HTML page shows beyond the report (`CheckReport.pictures`).
 
     Raises:
@@ -86,7 +91,7 @@ def verify(  # noqa: PLR0913 - the options of one command
     """
     if not artifacts:
         raise ProbeError("verify needs at least one model file; received none")
-    if _DEVICE.fullmatch(device) is None:
+    if DEVICE.fullmatch(device) is None:
         raise BackendError(f"unknown device {device!r}; known: auto, cpu, cuda, cuda:N")
     if inputs is not None and (seed, batch, steps, lengths) != (0, BATCH, STEPS, None):
         raise ProbeError("inputs bring their own sizes: leave out seed, batch, steps and lengths")
@@ -125,7 +130,8 @@ def verify(  # noqa: PLR0913 - the options of one command
 
     with tempfile.TemporaryDirectory(prefix="grubridge-") as folder:
         tasks = [Task(plan_group(group, backends, Path(folder)), probes(group)) for group in groups]
-        outcomes = carry_out(tasks, Conditions(device, allow_tf32, tolerance, keep_pictures), Path(folder))
+        conditions = Conditions(device, allow_tf32, tolerance, timeout, serve, keep_pictures)
+        outcomes = carry_out(tasks, conditions, Path(folder))
     return report(
         groups,
         outcomes,
