@@ -107,7 +107,8 @@ def outputs(
     if "html" in found and find_spec("jinja2") is None:
         from grubridge import MissingDependencyError
 
-        raise MissingDependencyError("an HTML page needs Jinja2: pip install 'grubridge[report]'", "report")
+        hint = "an HTML page needs jinja2, which is not installed: pip install 'grubridge[report]'"
+        raise MissingDependencyError(hint, "report")
     Output.as_json = found.printed == "json" and output is None
     return found
 
@@ -132,9 +133,9 @@ def _check(paths: Sequence[Path], read: Sequence[Path]) -> None:
         taken.add(place)
         if path.is_dir():
             raise typer.BadParameter(f"{path} is a folder; name a file in it")
-        if not place.parent.is_dir():
+        if not path.exists() and not place.parent.is_dir():
             raise typer.BadParameter(f"{path}: the folder {path.parent} does not exist; create it first")
-        if not os.access(place if path.exists() else place.parent, os.W_OK):
+        if not os.access(path if path.exists() else place.parent, os.W_OK):
             raise typer.BadParameter(f"{path} cannot be written to")
 
 
