@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from grubridge.checker.findings import Comparison
@@ -34,7 +34,7 @@ from .data import by_quantity
 from .histogram import Histogram, histograms
 from .maps import MapFigure, map_data, map_figures
 from .numbers import figure
-from .page import fragment, page
+from .page import fragment, page, within_limit
 from .tables import Artifact, EdgeTable, FileProofs, artifacts, edge_tables, edge_title, file_proofs
 from .weights import LayoutFigure, layout_figure
 
@@ -88,7 +88,13 @@ def render_check(report: CheckReport) -> str:
         MissingDependencyError: when Jinja2 is not installed.
     """
     names = " and ".join(printable(PurePath(one.path).name) for one in report.artifacts[:2])
-    return page("check", f"{report.verdict.value}: {names}", view=_view(report))
+    whole = _view(report)
+    views = (
+        whole,
+        replace(whole, maps=(), layouts=()),
+        replace(whole, maps=(), layouts=(), edges=(), proofs=()),
+    )
+    return within_limit(page("check", f"{report.verdict.value}: {names}", view=view) for view in views)
 
 
 def check_fragment(report: CheckReport) -> str:

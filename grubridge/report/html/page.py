@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,10 @@ from .numbers import figure, ratio, signed
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["fragment", "page"]
+__all__ = ["LARGEST", "fragment", "page", "within_limit"]
+
+LARGEST = 400_000
+"""Bytes of a page: it is opened at once everywhere, and can be attached to a message."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -40,6 +44,15 @@ def page(template: str, title: str, **content: Any) -> str:  # noqa: ANN401 - wh
         "base-uri 'none'; form-action 'none'"
     )
     return _render(template, title=title, policy=policy, style=style, script=script, **content)
+
+
+def within_limit(pages: Iterable[str]) -> str:
+    """Return the first page that is not too large, else the last; each shows less than the one before."""
+    text = ""
+    for text in pages:
+        if len(text.encode()) <= LARGEST:
+            break
+    return text
 
 
 def fragment(template: str, **content: Any) -> str:  # noqa: ANN401 - likewise

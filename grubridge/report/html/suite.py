@@ -12,7 +12,7 @@ from grubridge.suite.result import PairResult, SuiteReport
 from .axes import Log
 from .check import where
 from .numbers import figure
-from .page import page
+from .page import page, within_limit
 from .strip import WORDS, Strip, strip
 
 __all__ = ["render_suite"]
@@ -82,13 +82,14 @@ def render_suite(suite: SuiteReport) -> str:
         MissingDependencyError: when jinja2 is not installed.
     """
     title = f"{suite.outcome}: {printable(PurePath(suite.manifest).name)}"
-    return page("suite", title, view=_view(suite))
+    rows = (_ROWS >> halved for halved in range(_ROWS.bit_length()))
+    return within_limit(page("suite", title, view=_view(suite, most)) for most in rows)
 
 
-def _view(suite: SuiteReport) -> SuiteView:
+def _view(suite: SuiteReport, most: int) -> SuiteView:
     scale = Log.around([1.0, 0.1, *(one.headroom for one in suite.results if one.headroom is not None)])
     counts = tuple((status, WORDS[status], count) for status, count in suite.counts.items() if count)
-    shown = suite.results[:_ROWS]
+    shown = suite.results[:most]
     rows = tuple(_row(one, scale, detailed=index < _DETAILED) for index, one in enumerate(shown))
     return SuiteView(
         suite.outcome,
