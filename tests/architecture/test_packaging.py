@@ -60,9 +60,8 @@ def test_holds_every_module_and_nothing_else(kind: str, wheels: dict[str, Path],
     with zipfile.ZipFile(wheels[kind]) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
-    patterns = ("grubridge/py.typed", "grubridge/**/schema.json", "grubridge/layouts/shipped/*.toml")
-    patterns += ("grubridge/report/html/templates/*",)
-    data = {path.relative_to(checkout).as_posix() for one in patterns for path in checkout.glob(one)}
+    patterns = ("py.typed", "**/schema.json", "layouts/shipped/*.toml", "report/html/templates/*")
+    data = {path.relative_to(checkout).as_posix() for one in patterns for path in checkout.glob(f"grubridge/{one}")}
     assert held == library | commands | data
     assert len(data) > len(patterns)
 
