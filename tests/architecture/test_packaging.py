@@ -61,7 +61,11 @@ def test_holds_every_module_and_nothing_else(kind: str, wheels: dict[str, Path],
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
     patterns = ("py.typed", "**/schema.json", "layouts/shipped/*.toml", "report/html/templates/*")
-    data = {path.relative_to(checkout).as_posix() for one in patterns for path in checkout.glob(f"grubridge/{one}")}
+    data = {
+        path.relative_to(checkout).as_posix()
+        for one in patterns
+        for path in checkout.glob(f"grubridge/{one}")
+    }
     assert held == library | commands | data
     assert len(data) > len(patterns)
 
