@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from collections.abc import Sequence
+
+from grubridge.files.text import printable
 
 __all__ = ["in_columns", "wrapped"]
 
@@ -14,14 +17,15 @@ _WIDTH = 60
 def wrapped(text: str, indent: str = "", hanging: str = "  ") -> list[str]:
     """Return the lines of `text`, indented; what is too long goes on, `hanging` deeper. Line breaks are kept.
 
-    Words are never broken: a path that is too long stays whole, so that it can be copied. No line begins with
-    `::`, which would make a hostile name a command where GitHub runs this.
+    Words are never broken: a path that is too long stays whole, so that it can be copied. Whatever name or
+    message of a framework stands in the text, a terminal has nothing to obey, and no line begins with `::`,
+    which would make it a command where GitHub runs this.
     """
     return [
         re.sub(r"^( *)::", r"\1\\::", line)
         for part in text.splitlines()
         for line in textwrap.wrap(
-            part,
+            printable(part.expandtabs(), sys.maxsize),
             _WIDTH,
             initial_indent=indent,
             subsequent_indent=indent + hanging,

@@ -17,7 +17,7 @@ HOSTILE = (
     "\u202egnitset\u202c",
     "]]>",
     "a|b",
-    "`code`",
+    "`` ```code``` ~~~",
     "<script>alert(1)</script>&amp;",
     "::error::boom",
     "two\nlines\r\n::add-mask::e",

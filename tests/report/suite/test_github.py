@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from grubridge.report import render
+from grubridge.report.suite.github import _command
 from grubridge.suite.result import PairResult, SuiteReport
 
 from .a_suite import HOSTILE, a_suite, every_status, hostile_suite
@@ -109,6 +110,12 @@ def test_hostile_names_are_text(name: str) -> None:
     if name.isprintable():
         assert [properties["title"] for _, properties, _ in found[:2]] == [f"{name}: trouble"] * 2
         assert found[2][2] == name
+
+
+def test_escapes_are_those_of_the_toolkit() -> None:
+    assert _command("error", {"file": "%\r\n:,", "title": "="}, "%\r\n:,") == (
+        "::error file=%25%0D%0A%3A%2C,title==::%25%0D%0A:,"
+    )
 
 
 def test_a_suite_of_hostile_names_is_ten_commands() -> None:

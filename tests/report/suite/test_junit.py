@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from grubridge.checker.findings import Cause
 from grubridge.report import render
 from grubridge.suite.result import PairResult
 
-from .a_suite import HOSTILE, a_suite, every_status, hostile_suite
+from .a_suite import HOSTILE, a_difference, a_suite, every_status, hostile_suite
 from .junit_rules import broken_rules
 
 SWAPPED = (
@@ -145,6 +147,16 @@ def test_hostile_names_are_escaped(junitparser: ModuleType) -> None:
     assert "\u00e9\u4e2d\U0001f600 4" in names
     assert "two\\nlines\\r\\n::add-mask::e 4" in names
     assert "nul\\x00\\x08\\x7f\\x85\\ufffe\\udce8 4" in names
+
+
+def test_no_character_is_written_that_xml_forbids() -> None:
+    report = replace(a_difference(), diagnosis=(Cause("a\x01", "\ud800 \ufffe \x00 \U0001f600"),))
+    pair = PairResult("p", ("a", "b"), "different", report)
+    document = render(replace(a_suite(pair), manifest="ci\x1b/\x00\udce8.toml"), "junit")
+
+    assert broken_rules(document) == []
+    assert 'file="ci\\x1b/\\x00\\udce8.toml"' in document
+    assert "why: a\\x01: \\ud800 \\ufffe \\x00 &#128512;" in document
 
 
 @pytest.mark.parametrize("headroom", [math.inf, math.nan, 1e300])

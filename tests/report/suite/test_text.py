@@ -161,6 +161,15 @@ def test_a_ratio_may_be_no_number(headroom: float | None, shown: str) -> None:
     assert f"DIFFERENT     {shown:>11}  p" in text.splitlines()
 
 
+def test_the_words_of_a_framework_are_not_obeyed() -> None:
+    said = "Keras says \x1b[2J\x9b2J \u202e and\tthen:\n  ::stop-commands::e"
+    report = replace(a_report(), verdict=Verdict.INCONCLUSIVE, diagnosis=(Cause("not run", said),))
+    text = render(a_suite(PairResult("p", ("a", "b"), "inconclusive", report)))
+
+    assert "why: not run: Keras says \\x1b[2J\\x9b2J \\u202e and  then:\n  \\::stop-commands::e\n" in text
+    assert text.split("\n\n")[1].split("\n", 1)[1].splitlines()[-2:] == render(report).splitlines()[-4:-2]
+
+
 def test_hostile_names_stay_on_their_lines_and_are_no_commands() -> None:
     text = render(hostile_suite())
 
