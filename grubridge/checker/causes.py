@@ -6,18 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from grubridge.diagnosis.explain import Explanation, explain
 from grubridge.diagnosis.weight_change import WeightChange, localise
-from grubridge.reference.arithmetic import UNIT_ROUNDOFF
 from grubridge.traces import Place, Trace
 
-from .algebra import UnitPermutation
 from .executed import Difference, Probes
+from .file_causes import file_cause
 from .findings import Cause, Mend, Tried
 from .verdict import Verdict
 
 __all__ = ["causes", "mistake", "unexplained", "weight"]
-
-
-_SHOWN = 8
 
 
 def causes(found: Difference, probes: Probes) -> Iterator[Cause]:
@@ -26,14 +22,9 @@ def causes(found: Difference, probes: Probes) -> Iterator[Cause]:
     sensed = found.sensing is not None and found.sensing.verdict is Verdict.DIFFERENT
     if not places and not sensed:
         return
-    if found.proof is not None and found.proof.permutation:
-        yield Cause(
-            "order of hidden units", "; ".join(map(_order, found.proof.permutation)), mend=_fix(found)
-        )
-        return
-    written = _single_number(found) or _rounded_numbers(found)
-    if written is not None:
-        yield written
+    told = _of_the_files(found)
+    if told is not None:
+        yield told
         return
     explanations = _explained(found, probes, places)
     yield from (mistake(one, _fix(found)) for one in explanations)
@@ -73,40 +64,10 @@ def _fix(found: Difference) -> Mend:
     return "write anew" if found.held.edge == "end-to-end" else ""
 
 
-def _order(one: UnitPermutation) -> str:
-    shown = ", ".join(map(str, one.order[:_SHOWN])) + (", ..." if len(one.order) > _SHOWN else "")
-    return f"units 0, 1, 2, ... of layer {one.layer} {one.direction} are units {shown} of the first file"
-
-
-def _single_number(found: Difference) -> Cause | None:
-    """The cause, where two files differ in one number only."""
-    proof = found.proof
-    if proof is None or len(proof.differences) != 1 or proof.differences[0].count != 1:
+def _of_the_files(found: Difference) -> Cause | None:
+    if found.proof is None:
         return None
-    one = proof.differences[0]
-    if one.unit is None:
-        return None
-    index = f"[{one.unit}]" if one.column is None else f"[{one.unit}, {one.column}]"
-    where = f"layer {one.layer} {one.direction} {one.tensor}{index}"
-    by = "" if one.max_abs is None else f" by {one.max_abs:.2g}"
-    return Cause("weight", f"one number of the files differs{by}: {where} is {one.detail}", mend=_fix(found))
-
-
-def _rounded_numbers(found: Difference) -> Cause | None:
-    """The cause, where one file has the other's numbers in a lower precision and all else alike."""
-    proof = found.proof
-    # a sum of rounded biases is not the rounded sum
-    told = [one.rounded for one in proof.differences if not one.tensor.endswith("(sum)")] if proof else []
-    if proof is None or not told or not all(told):
-        return None
-    files = [found.held.subject, found.run.planned.subject]
-    narrow, wide = sorted(files, key=lambda file: -UNIT_ROUNDOFF[file.spec.dtype.name])
-    by = max(one.max_abs or 0.0 for one in proof.differences)
-    detail = (
-        f"{narrow.label} has the numbers of {wide.label} rounded to {narrow.spec.dtype.name}; "
-        f"they differ by up to {by:.2g}"
-    )
-    return Cause("precision", detail, (f"precision=weights {narrow.spec.dtype.name}",), mend="full precision")
+    return file_cause(found.proof, found.held.subject, found.run.planned.subject, _fix(found))
 
 
 def _explained(found: Difference, probes: Probes, places: set[Place]) -> tuple[Explanation, ...]:

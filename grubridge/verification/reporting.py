@@ -34,7 +34,7 @@ def report(
     *,
     tolerance: Tolerance | None = None,
     recorded: Outcome | None = None,
-    mismatch: Verdict | None = None,
+    known: Verdict | None = None,
     keep_pictures: bool = False,
 ) -> CheckReport:
     """Return the report of a check.
@@ -45,15 +45,14 @@ def report(
         probe: the inputs; None when nothing was run.
         tolerance: the user's own.
         recorded: of a recorded run, which no tolerance decides: it was not run on the probe.
-        mismatch: the verdict where nothing had to be run to know it.
+        known: the verdict where nothing had to be run to know it; it then decides.
         keep_pictures: whether to keep what a page shows beyond the report.
     """
     held = [] if recorded is None else [recorded]
-    known = [] if mismatch is None else [mismatch]
-    by_the_bound = combined([*known, *(one.by_the_bound for one in (*held, *outcomes))])
-    by_tolerance = combined(
-        [*known, *(one.by_the_bound for one in held), *(one.by_tolerance for one in outcomes)]
-    )
+    by_the_bound = by_tolerance = known
+    if by_the_bound is None or by_tolerance is None:
+        by_the_bound = combined(one.by_the_bound for one in (*held, *outcomes))
+        by_tolerance = combined([*(one.by_the_bound for one in held), *(o.by_tolerance for o in outcomes)])
     outcomes = [*held, *outcomes]
     return CheckReport(
         verdict=by_the_bound if tolerance is None else by_tolerance,

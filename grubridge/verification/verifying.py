@@ -113,7 +113,7 @@ def verify(  # noqa: PLR0913 - the options of one command
             found,
             None,
             tolerance=tolerance,
-            mismatch=Verdict.DIFFERENT,
+            known=Verdict.DIFFERENT,
             keep_pictures=keep_pictures,
         )
     recorded = None if recording is None else _recorded(recording, groups)

@@ -142,6 +142,8 @@ def verdict(report: CheckReport, edges: Edges, letters: Letters) -> str:
 
 
 def _by_the_bound(report: CheckReport, edges: Edges, letters: Letters) -> str:
+    if report.proofs and not report.runs:
+        return _by_the_files(report)
     headrooms = [one.headroom for one in report.comparisons]
     headrooms += [one.headroom for one in report.sensitivity]
     largest = max((headroom for headroom in headrooms if headroom is not None), default=0.0)
@@ -160,6 +162,14 @@ def _by_the_bound(report: CheckReport, edges: Edges, letters: Letters) -> str:
     if not wrong:
         return "DIFFERENT: these GRUs are not of one shape"
     return f"DIFFERENT: {_blame(wrong[0], letters)}; {_extent(report, largest)}"
+
+
+def _by_the_files(report: CheckReport) -> str:
+    """What the numbers of the files say alone."""
+    if report.by_the_bound is Verdict.DIFFERENT:
+        return "DIFFERENT: the files do not hold the same numbers; nothing was run"
+    rounded = "" if all(one.proof.equal for one in report.proofs) else ", rounded to the dtype of each"
+    return f"EQUIVALENT: the files hold the same numbers{rounded}; nothing was run"
 
 
 def _blame(key: EdgeKey, letters: Letters) -> str:
