@@ -57,7 +57,7 @@ def test_a_small_run_is_shown_number_by_number() -> None:
 def test_every_cell_of_a_large_one_has_the_largest_difference_and_both_numbers() -> None:
     steps, units = 1003, 67  # neither is a multiple of a span
     one, other = _trace(steps=steps, units=units), _trace(steps=steps, units=units, seed=1)
-    found = next(map for map in heatmaps([one, other], _probe(steps)) if map.quantity == "hidden")
+    found = heatmaps([one, other], _probe(steps))[0]
     left, right = one[FORWARD].hidden[0], other[FORWARD].hidden[0]
     columns, rows = found.offsets.shape
     per_step, per_unit = found.span
@@ -97,7 +97,7 @@ def test_a_single_spike_among_ten_million_numbers_is_there() -> None:
     assert found.element(*found.largest) == (8765, 432)
     assert np.count_nonzero(found.difference) == 1
     assert (
-        sum(map.values.nbytes + 2 * map.offsets.size for map in heatmaps([one, other], _probe(steps)))
+        sum(shown.values.nbytes + 2 * shown.offsets.size for shown in heatmaps([one, other], _probe(steps)))
         <= 110_000
     )
 
@@ -117,7 +117,7 @@ def test_the_sequence_in_which_the_states_differ_most_is_shown_up_to_its_end() -
     other[FORWARD].hidden[2, 6, 0] += 5  # past the end
     found = heatmaps([one, other], _probe(8, 3, [8, 5, 6]))
 
-    assert {(map.sequence, map.steps) for map in found} == {(1, 5)}
+    assert {(shown.sequence, shown.steps) for shown in found} == {(1, 5)}
     assert found[0].element(*found[0].largest) == (3, 2)
     assert heatmaps([one], _probe(8, 3, [4, 8, 2]))[0].sequence == 1
 
@@ -133,7 +133,7 @@ def test_nan_is_found_first_and_bfloat16_is_shown() -> None:
 
 @pytest.mark.parametrize("preferred", [None, [(6, "backward"), (1, "forward")]])
 def test_at_most_four_places_are_shown_in_their_order(preferred: list[Place] | None) -> None:
-    places: list[Place] = [(layer, name) for layer in range(8) for name in ("forward", "backward")]  # type: ignore[misc]
+    places: list[Place] = [(layer, name) for layer in range(8) for name in ("forward", "backward")]
     trace = _trace(*places, steps=40, units=60)
     found = list(
         dict.fromkeys((one.layer, one.direction) for one in heatmaps([trace], _probe(40), preferred))

@@ -36,7 +36,7 @@ def page(template: str, title: str, **content: Any) -> str:  # noqa: ANN401 - wh
         content: what the template takes.
 
     Raises:
-        MissingDependencyError: when jinja2 is not installed.
+        MissingDependencyError: when Jinja2 is not installed.
     """
     style, script = _text("style.css"), _text("script.js")
     policy = (
@@ -59,7 +59,7 @@ def fragment(template: str, **content: Any) -> str:  # noqa: ANN401 - likewise
     """Return a part of a page, for a notebook: with its style, without any script.
 
     Raises:
-        MissingDependencyError: when jinja2 is not installed.
+        MissingDependencyError: when Jinja2 is not installed.
     """
     return _render(template, style=_text("style.css"), **content)
 
@@ -73,7 +73,7 @@ def _environment() -> Environment:
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ModuleNotFoundError as error:
-        hint = "an HTML page needs jinja2, which is not installed: pip install 'grubridge[report]'"
+        hint = "an HTML page needs Jinja2: pip install 'grubridge[report]'"
         raise MissingDependencyError(hint, "report") from error
     from markupsafe import Markup
 

@@ -79,7 +79,7 @@ def render_suite(suite: SuiteReport) -> str:
     """Return a suite as one HTML page that loads nothing, below 400 kB.
 
     Raises:
-        MissingDependencyError: when jinja2 is not installed.
+        MissingDependencyError: when Jinja2 is not installed.
     """
     title = f"{suite.outcome}: {printable(PurePath(suite.manifest).name)}"
     rows = (_ROWS >> halved for halved in range(_ROWS.bit_length()))

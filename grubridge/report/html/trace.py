@@ -72,7 +72,7 @@ def render_trace(traced: TracedModel) -> str:
     """Return a traced model as one HTML page that loads nothing, below 400 kB.
 
     Raises:
-        MissingDependencyError: when jinja2 is not installed.
+        MissingDependencyError: when Jinja2 is not installed.
     """
     title = f"Gates of {printable(PurePath(traced.model).name)}"
     return page(
@@ -84,7 +84,7 @@ def trace_fragment(traced: TracedModel) -> str:
     """Return the curves and the statistics of a traced model, without a script.
 
     Raises:
-        MissingDependencyError: when jinja2 is not installed.
+        MissingDependencyError: when Jinja2 is not installed.
     """
     return fragment("trace_fragment", view=_view(traced, ()))
 

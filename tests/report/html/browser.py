@@ -56,7 +56,8 @@ class Page:
         if getattr(self, "_session", None):
             message["sessionId"] = self._session
         os.write(self._to, json.dumps(message).encode() + b"\0")
-        return self._read(lambda answer: answer.get("id") == message["id"])["result"]
+        result: dict[str, Any] = self._read(lambda answer: answer.get("id") == message["id"])["result"]
+        return result
 
     def _read(self, wanted: Any) -> dict[str, Any]:
         until = time.monotonic() + _PATIENCE

@@ -27,12 +27,13 @@
   const signed = (value) => (value > 0 ? "+" : "") + figure(value, 4);
 
   // A figure with a grid of columns and rows, over which its cursor moves.
-  function follow(box, { columns, rows, start, areas, mark, numbers }) {
+  // `column` says which one is at a share of the width.
+  function follow(box, { columns, rows, start, areas, column, mark, numbers }) {
     const surface = box.querySelector(".cursors");
     const said = box.querySelector(".said");
     let at = start;
-    function move(column, row, aloud) {
-      at = [Math.min(columns - 1, Math.max(0, column)), Math.min(rows - 1, Math.max(0, row))];
+    function move(toColumn, toRow, aloud) {
+      at = [Math.min(columns - 1, Math.max(0, toColumn)), Math.min(rows - 1, Math.max(0, toRow))];
       surface.classList.add("live-cursor");
       box.querySelector(".still").hidden = true;
       box.querySelector(".live").hidden = false;
@@ -49,7 +50,7 @@
     for (const area of areas) {
       const point = (event) => {
         const frame = area.getBoundingClientRect();
-        move(Math.floor(((event.clientX - frame.left) / frame.width) * columns),
+        move(column((event.clientX - frame.left) / frame.width),
           Math.floor(((event.clientY - frame.top) / frame.height) * rows), false);
       };
       area.addEventListener("pointermove", point);
@@ -79,7 +80,8 @@
       steps.reduce((best, own, index) => (Math.abs(own - step) < Math.abs(steps[best] - step) ? index : best), 0);
     const lines = box.querySelectorAll("line.cursor");
     follow(box, {
-      columns: count, rows: 1, start: [0, 0], areas: box.querySelectorAll("svg.area"),
+      columns: count, rows: 1, start: [0, 0], areas: box.querySelectorAll(".surface"),
+      column: (share) => Math.round(share * (count - 1)),
       mark(step) {
         const percent = `${count > 1 ? (100 * step) / (count - 1) : 0}%`;
         for (const line of lines) { line.setAttribute("x1", percent); line.setAttribute("x2", percent); }
@@ -98,7 +100,7 @@
     const maps = unpackedAll(series);
     const marks = box.querySelectorAll(".map");
     follow(box, {
-      columns, rows, start, areas: marks,
+      columns, rows, start, areas: marks, column: (share) => Math.floor(share * columns),
       mark(column, row) {
         for (const map of marks) {
           const [v, u] = map.querySelectorAll("i");
