@@ -142,6 +142,8 @@ def verdict(report: CheckReport, edges: Edges, letters: Letters) -> str:
 
 
 def _by_the_bound(report: CheckReport, edges: Edges, letters: Letters) -> str:
+    if report.by_the_bound is Verdict.INCONCLUSIVE:
+        return "INCONCLUSIVE: not everything could be run and judged"
     if report.proofs and not report.runs:
         return _by_the_files(report)
     headrooms = [one.headroom for one in report.comparisons]
@@ -153,8 +155,6 @@ def _by_the_bound(report: CheckReport, edges: Edges, letters: Letters) -> str:
         what = "hidden states and gates agree" if gates else "hidden states agree"
         files = "the files are one function; " if proved else ""
         return f"EQUIVALENT: {files}{what}, within {times(largest)}"
-    if report.by_the_bound is Verdict.INCONCLUSIVE:
-        return "INCONCLUSIVE: not everything could be run and judged"
     wrong = [key for key, found in edges.items() if any(one.verdict is Verdict.DIFFERENT for one in found)]
     wrong += [
         (one.edge, one.left, one.right) for one in report.sensitivity if one.verdict is Verdict.DIFFERENT
