@@ -13,7 +13,7 @@ import numpy as np
 from grubridge.backends.launch import Job, run_jobs
 from grubridge.backends.pool import Serve
 from grubridge.backends.registry import TIMEOUT
-from grubridge.errors import CannotRunError, DeviceError, GRUBridgeError, ProbeError
+from grubridge.errors import BackendError, CannotRunError, DeviceError, GRUBridgeError, ProbeError
 from grubridge.reference import run as run_reference
 from grubridge.traces import Probe, Trace
 
@@ -21,7 +21,7 @@ from .calibration import Calibration
 from .drift import drift, growth_of_differences
 from .executed import Executed, Probes
 from .findings import Cause, Side, Tolerance
-from .outcome import NOT_RUN, Outcome
+from .outcome import FAILED, NOT_RUN, Outcome
 from .pictures import free_runs_apart
 from .plan import Plan, PlannedRun, Subject
 from .result import Run
@@ -155,7 +155,8 @@ def _executed(
         elif isinstance(result, (ProbeError, DeviceError)):
             raise result
         else:
-            outcome.diagnosis.append(Cause(NOT_RUN, str(result)))
+            failed = type(result) is BackendError  # rather than one of the reasons for which it was not tried
+            outcome.diagnosis.append(Cause(FAILED if failed else NOT_RUN, str(result)))
 
 
 def _equations(subject: Subject, probe: Probe) -> Trace:

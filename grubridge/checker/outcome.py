@@ -19,9 +19,12 @@ from .result import Run
 from .sensitivity import sense
 from .verdict import Verdict, combined
 
-__all__ = ["NOT_RUN", "Outcome"]
+__all__ = ["FAILED", "NOT_RUN", "Outcome"]
 
 NOT_RUN = "not run"
+"""The cause where a file did not run because no runtime for it was to be used, is there, or can."""
+FAILED = "failed"
+"""The cause where a runtime failed on a file, crashed or gave no answer."""
 
 _TF32 = 2.0**-10
 """Relative rounding of TF32, which keeps ten bits of a fraction and may cut the rest off."""
@@ -57,7 +60,7 @@ class Outcome:
 
     def _unless_not_run(self, verdicts: Iterable[Verdict]) -> Verdict:
         """A file that did not run leaves the whole inconclusive, unless a difference was found."""
-        not_run = any(cause.cause == NOT_RUN for cause in self.diagnosis)
+        not_run = any(cause.cause in {NOT_RUN, FAILED} for cause in self.diagnosis)
         return combined([*verdicts, *[Verdict.INCONCLUSIVE] * not_run])
 
     def compare(self, run: Executed, held: Held, other_run: Side | None, probes: Probes) -> None:

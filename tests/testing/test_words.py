@@ -134,7 +134,7 @@ def test_inconclusive_is_no_pass(runtimes: Runtimes, tmp_path: Path) -> None:
         "could be run and judged, and that is no pass.\n\n"
     )
     assert "INCONCLUSIVE: not everything could be run and judged" in said
-    assert "why: not run: b.onnx: onnxruntime failed: out of memory" in said
+    assert "why: failed: b.onnx: onnxruntime failed: out of memory" in said
 
 
 def test_models_in_memory_are_mended_by_their_owner(torch: ModuleType) -> None:
