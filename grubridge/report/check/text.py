@@ -82,11 +82,13 @@ def brief(report: CheckReport) -> list[str]:
     if len(lines) > _ARTIFACTS:
         lines[_ARTIFACTS:] = [f"and {len(lines) - _ARTIFACTS} more"]
     lines += [line for said in verdict(report, edges, letters).splitlines() for line in wrapped(said)]
-    wrong = ((key, found, place(found)) for key, found in edges.items())
-    for key, found, where in wrong:
+    for key, found in edges.items():
+        where = place(found)
         if where is not None:
             lines += [*_edge(key, found, letters, detailed=True), f"  DIFFERENT {where[0]};", f"  {where[1]}"]
             break
+    else:
+        lines += proofs(report, letters) if any(one.proof.differences for one in report.proofs) else ()
     return [*lines, *causes(report)]
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from grubridge.files.text import printable
+from grubridge.report.check.sections import difference
 from grubridge.report.check.text import brief
 from grubridge.report.check.words import by_edge, place, times
 from grubridge.report.wrapping import wrapped
@@ -95,8 +96,11 @@ def headline(result: PairResult) -> str:
 def _extent(result: PairResult) -> str:
     """How large a difference is, and where it begins."""
     how = "" if result.headroom is None or result.headroom <= 1 else f"up to {times(result.headroom)}"
-    edges = {} if result.report is None else by_edge(result.report.comparisons)
-    where = next((found[0] for found in map(place, edges.values()) if found is not None), "")
+    where = ""
+    if result.report is not None:
+        steps = map(place, by_edge(result.report.comparisons).values())
+        weights = (difference(found) for one in result.report.proofs for found in one.proof.differences)
+        where = next((found[0] for found in steps if found is not None), "") or next(weights, "")
     return " ".join(filter(None, (how, where)))
 
 

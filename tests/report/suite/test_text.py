@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from grubridge.checker.findings import Cause
+from grubridge.checker.algebra import Proof, TensorDifference
+from grubridge.checker.findings import Cause, FileProof
 from grubridge.checker.result import CheckedArtifact
 from grubridge.checker.verdict import Verdict
 from grubridge.report import render
+from grubridge.report.suite.words import headline
 from grubridge.suite.result import PairResult
 from tests.report.a_check import a_report
 
@@ -130,6 +132,26 @@ def test_a_failing_pair_has_25_lines_at_most() -> None:
         assert len(block.splitlines()) == 25
         assert block.splitlines()[-1] == "... (all of it with --format json)"
     assert blocks[1].splitlines()[6:8] == ["F  f.pt (float32), not run", "and 2 more"]
+
+
+def test_numbers_of_files_that_differ_are_told_where_nothing_was_run() -> None:
+    found = TensorDifference(0, "forward", "bias.reset (sum)", 0.25, 2, None, 3, 8, "1 and 2")
+    different = replace(a_difference(), runs=(), comparisons=(), sensitivity=())
+    report = replace(different, proofs=(FileProof("a.keras", "b.pt", Proof(False, False, (), (found,), ())),))  # noqa: FBT003
+    text = render(a_suite(PairResult("p", ("a.keras", "b.pt"), "different", report, cause="gate order: c")))
+
+    assert (
+        "B  b.pt (float32), not run\n"
+        "DIFFERENT: the files do not hold the same numbers; nothing\n"
+        "  was run\n"
+        "files: A and B do not hold the same numbers\n"
+        "  layer 0 forward bias.reset (sum): 3 of 8 numbers, by up to\n"
+        "    0.25\n"
+        "why: gate order: the update and reset gates are exchanged\n"
+    ) in text
+    assert headline(PairResult("p", (), "different", report, cause="gate order: c")) == (
+        "gate order: c; layer 0 forward bias.reset (sum): 3 of 8 numbers, by up to 0.25"
+    )
 
 
 def test_what_could_not_be_run_is_told_with_its_reason() -> None:
