@@ -89,19 +89,26 @@ def headline(result: PairResult) -> str:
     elif result.status == "different":
         said = "; ".join(filter(None, (result.cause, _extent(result))))
     else:
-        said = "" if result.headroom is None else f"within {times(result.headroom)}"
+        said = "" if result.headroom is None else f"within {_times(result, result.headroom)}"
     return sentence(said)
 
 
 def _extent(result: PairResult) -> str:
     """How large a difference is, and where it begins."""
-    how = "" if result.headroom is None or result.headroom <= 1 else f"up to {times(result.headroom)}"
+    headroom = result.headroom
+    how = "" if headroom is None or headroom <= 1 else f"up to {_times(result, headroom)}"
     where = ""
     if result.report is not None:
         steps = map(place, by_edge(result.report.comparisons).values())
         weights = (difference(found) for one in result.report.proofs for found in one.proof.differences)
         where = next((found[0] for found in steps if found is not None), "") or next(weights, "")
     return " ".join(filter(None, (how, where)))
+
+
+def _times(result: PairResult, headroom: float) -> str:
+    """A ratio of error to what decides, in words."""
+    tolerated = result.report is not None and result.report.tolerance is not None
+    return times(headroom).replace("the bound", "your own tolerance") if tolerated else times(headroom)
 
 
 def details(result: PairResult) -> Sequence[str]:

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from grubridge.checker.algebra import Proof, TensorDifference
-from grubridge.checker.findings import Cause, FileProof
+from grubridge.checker.findings import Cause, FileProof, Tolerance
 from grubridge.checker.result import CheckedArtifact
 from grubridge.checker.verdict import Verdict
 from grubridge.report import render
 from grubridge.report.suite.words import headline
-from grubridge.suite.result import PairResult
+from grubridge.suite.result import PairResult, PairStatus
 from tests.report.a_check import a_report
 
 from .a_suite import a_difference, a_suite, every_status, hostile_suite
@@ -132,6 +132,23 @@ def test_a_failing_pair_has_25_lines_at_most() -> None:
         assert len(block.splitlines()) == 25
         assert block.splitlines()[-1] == "... (all of it with --format json)"
     assert blocks[1].splitlines()[6:8] == ["F  f.pt (float32), not run", "and 2 more"]
+
+
+@pytest.mark.parametrize(
+    ("status", "headroom", "said"),
+    [
+        (
+            "different",
+            30.0,
+            "up to 30 times your own tolerance from step 2 on: layer 0 forward, hidden state",
+        ),
+        ("equivalent", 0.5, "within 0.50 of your own tolerance"),
+    ],
+)
+def test_a_tolerance_of_the_users_own_is_named(status: PairStatus, headroom: float, said: str) -> None:
+    report = replace(a_difference(), tolerance=Tolerance(1e-5))
+
+    assert headline(PairResult("p", ("a", "b"), status, report, headroom=headroom)) == said
 
 
 def test_numbers_of_files_that_differ_are_told_where_nothing_was_run() -> None:
