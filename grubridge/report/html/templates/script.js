@@ -104,8 +104,8 @@
       mark(column, row) {
         for (const map of marks) {
           const [v, u] = map.querySelectorAll("i");
-          v.style.left = `calc(${(100 * (column + 0.5)) / columns}% - 1px)`;
-          u.style.top = `calc(${(100 * (row + 0.5)) / rows}% - 1px)`;
+          v.style.left = `${(100 * (column + 0.5)) / columns}%`;
+          u.style.top = `${(100 * (row + 0.5)) / rows}%`;
         }
       },
       numbers(quantity, column, row) {
