@@ -14,7 +14,6 @@ from grubridge.files.text import printable
 from grubridge.version import __version__
 
 from .data import in_script
-from .numbers import figure, ratio, signed
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -75,7 +74,6 @@ def _environment() -> Environment:
     except ModuleNotFoundError as error:
         hint = "an HTML page needs Jinja2: pip install 'grubridge[report]'"
         raise MissingDependencyError(hint, "report") from error
-    from markupsafe import Markup
 
     environment = Environment(
         autoescape=True,
@@ -84,13 +82,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(
-        figure=figure,
-        printable=printable,
-        ratio=ratio,
-        signed=signed,
-        in_script=lambda value: Markup(in_script(value)),  # noqa: S704 - escaped by in_script
-    )
+    environment.filters.update(in_script=in_script, printable=printable)
     return environment
 
 
