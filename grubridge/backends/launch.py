@@ -28,7 +28,7 @@ from grubridge.traces import Probe, Trace
 
 from .base import Artifact
 from .pool import ENDED, Pool, Request, Serve
-from .registry import TIMEOUT, BackendEntry, require
+from .registry import TIMEOUT, BackendEntry, find, require
 
 __all__ = ["Job", "devices", "run_jobs"]
 
@@ -71,21 +71,21 @@ def run_jobs(
         serve: the processes to use; None starts one of each runtime, and ends it.
     """
     entries = [_entry(job.backend) for job in jobs]
-    outcomes = {number: entry for number, entry in enumerate(entries) if isinstance(entry, GRUBridgeError)}
+    outcomes: dict[int, Trace | GRUBridgeError] = {
+        number: entry for number, entry in enumerate(entries) if isinstance(entry, GRUBridgeError)
+    }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="grubridge-")))
         requests = {
-            number: Request(entry, _message(jobs[number], folder, number), timeout)
+            number: Request(entry.module, _message(jobs[number], folder, number), timeout)
             for number, entry in enumerate(entries)
             if isinstance(entry, BackendEntry)
         }
         serve = serve or stack.enter_context(Pool()).serve
         answers = serve(list(requests.values()))
-        made = {
-            number: _outcome(jobs[number], request, answer)
-            for (number, request), answer in zip(requests.items(), answers, strict=True)
-        }
-    return [made[number] if number in made else outcomes[number] for number in range(len(jobs))]
+        for (number, request), answer in zip(requests.items(), answers, strict=True):
+            outcomes[number] = _outcome(jobs[number], request, answer)
+    return [outcomes[number] for number in range(len(jobs))]
 
 
 def devices(backends: Sequence[str]) -> dict[str, tuple[str, ...] | GRUBridgeError]:
@@ -94,7 +94,7 @@ def devices(backends: Sequence[str]) -> dict[str, tuple[str, ...] | GRUBridgeErr
     entries = {name: _entry(name) for name in backends}
     there = {name: entry for name, entry in entries.items() if isinstance(entry, BackendEntry)}
     with Pool() as pool:
-        answers = pool.serve([Request(entry, {"devices": True}) for entry in there.values()])
+        answers = pool.serve([Request(entry.module, {"devices": True}) for entry in there.values()])
     answered = dict(zip(there, answers, strict=True))
     for name, entry in entries.items():
         if isinstance(entry, GRUBridgeError):
@@ -116,7 +116,7 @@ def _entry(backend: str) -> BackendEntry | GRUBridgeError:
 
 def _outcome(job: Job, request: Request, answer: Message) -> Trace | GRUBridgeError:
     if "error" in answer:
-        return _raised_anew(f"{shown(job.artifact.path)}: {job.backend}", answer, request.entry)
+        return _raised_anew(f"{shown(job.artifact.path)}: {job.backend}", answer, find(job.backend))
     return Trace.load(Path(request.message["trace"]))
 
 

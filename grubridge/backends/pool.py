@@ -15,7 +15,7 @@ from types import TracebackType
 
 from grubridge.files.child_process import ChildProcess, Ended, Message
 
-from .registry import TIMEOUT, BackendEntry
+from .registry import TIMEOUT
 
 __all__ = ["ENDED", "Pool", "Request", "Serve"]
 
@@ -30,12 +30,12 @@ class Request:
     """What one process of a runtime is asked for: see `worker` for messages and answers.
 
     Args:
-        entry: the runtime.
+        module: the runtime's.
         message: what it is told.
         timeout: the seconds that it has for an answer.
     """
 
-    entry: BackendEntry
+    module: str
     message: Message
     timeout: float = TIMEOUT
 
@@ -74,10 +74,9 @@ class Pool:
 
     def _put(self, request: Request) -> Future[Message]:
         with self._lock:
-            module = request.entry.module
-            if module not in self._lanes:
-                self._lanes[module] = _Lane(module, self._processes)
-            return self._lanes[module].put(request)
+            if request.module not in self._lanes:
+                self._lanes[request.module] = _Lane(request.module, self._processes)
+            return self._lanes[request.module].put(request)
 
 
 @dataclass

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from grubridge.checker.algebra import prove
 from grubridge.checker.file_causes import searched_cause
-from grubridge.checker.findings import FileProof
-from grubridge.checker.outcome import Outcome
+from grubridge.checker.findings import Cause, FileProof
+from grubridge.checker.outcome import NOT_RUN, Outcome
 from grubridge.checker.plan import Subject
 from grubridge.checker.probe import BATCH, STEPS, random_probe
 from grubridge.checker.result import CheckReport
@@ -53,7 +53,8 @@ def compare_weights(
         return report(groups, [Outcome(diagnosis=mismatches)], None, known=Verdict.DIFFERENT)
     found = [_compared(group[0], other, rounded=rounded) for group in groups for other in group[1:]]
     if not found:
-        return report(groups, [], None, known=Verdict.INCONCLUSIVE)
+        alone = Cause(NOT_RUN, "a file alone can only be compared with what its runtime makes of it")
+        return report(groups, [Outcome(diagnosis=[alone])], None, known=Verdict.INCONCLUSIVE)
     different = any(outcome.diagnosis for outcome in found)
     return report(groups, found, None, known=Verdict.DIFFERENT if different else Verdict.EQUIVALENT)
 
