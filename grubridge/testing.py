@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from grubridge.backends.pool import Serve
 from grubridge.checker.findings import Tolerance
 from grubridge.checker.result import CheckReport
 from grubridge.checker.verdict import Verdict
@@ -26,6 +27,7 @@ def assert_equivalent(  # noqa: PLR0913 - those settings of a check that tests h
     rtol: float | None = None,
     backends: Sequence[str] | None = None,
     device: str = "auto",
+    serve: Serve | None = None,
 ) -> CheckReport:
     """Assert that GRUs are one function: that each is within the rounding bound of the first one's equations.
 
@@ -46,6 +48,7 @@ def assert_equivalent(  # noqa: PLR0913 - those settings of a check that tests h
         rtol: likewise, relative to `a`.
         backends: only these runtimes; None for the models' own.
         device: "auto", "cpu", "cuda" or "cuda:N".
+        serve: processes of runtimes that several checks share, as for `verify`; pytest's fixture brings them.
 
     Returns:
         The report of the check.
@@ -66,6 +69,7 @@ def assert_equivalent(  # noqa: PLR0913 - those settings of a check that tests h
         backends=backends,
         device=device,
         tolerance=own,
+        serve=serve,
         hints=ReadHints(layout=layout),
     )
     if report.verdict is not Verdict.EQUIVALENT:
