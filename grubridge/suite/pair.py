@@ -123,30 +123,12 @@ def _judged(pair: Pair, report: CheckReport, *, strict: bool) -> dict[str, Any]:
     from grubridge.checker.outcome import FAILED
     from grubridge.checker.verdict import Verdict
 
+    from .judged import judged
+
     failures = [cause.detail for cause in report.diagnosis if cause.cause == FAILED]
     if report.verdict is Verdict.INCONCLUSIVE and failures:
         return {"status": "trouble", "trouble": "\n".join(failures)}
-    statuses: dict[Verdict, PairStatus] = {
-        Verdict.EQUIVALENT: "equivalent",
-        Verdict.DIFFERENT: "different",
-        Verdict.INCONCLUSIVE: "inconclusive",
-    }
-    status = statuses[report.verdict]
-    if strict or status == "different":
-        status = expected(status, pair.xfail)
-    return {"status": status, "report": report, "headroom": _headroom(report), "cause": _cause(report)}
-
-
-def _headroom(report: CheckReport) -> float | None:
-    """The largest error over what decides: the bound, or a tolerance of the user's own."""
-    if report.tolerance is not None:
-        return max((one.largest for one in report.tolerated), default=None)
-    found = [one.headroom for one in report.comparisons] + [one.headroom for one in report.sensitivity]
-    return max((headroom for headroom in found if headroom is not None), default=None)
-
-
-def _cause(report: CheckReport) -> str | None:
-    """The first sentence of why it is not equivalent."""
-    for one in report.diagnosis:
-        return f"{one.cause}: {one.detail}".split("\n")[0].split("; ")[0]
-    return None
+    found = judged(report)
+    if strict or found["status"] == "different":
+        found["status"] = expected(found["status"], pair.xfail)
+    return {**found}
