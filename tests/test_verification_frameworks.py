@@ -60,3 +60,21 @@ def _chaotic(changed: float = 0.0) -> GRUSpec:
         large = replace(large, candidate=candidate)
     direction = replace(direction, recurrent_weight=large)
     return replace(spec, layers=(replace(spec.layers[0], forward=direction),))
+
+
+@pytest.mark.usefixtures("torch")
+def test_a_gate_is_not_accused_where_nan_took_the_state_it_is_read_out_of(tmp_path: Path) -> None:
+    spec = make_spec("broken", sizes=(4, 6))
+    direction = next(spec.directions())[2]
+    assert direction.recurrent_bias is not None
+    assert direction.recurrent_bias.reset is not None
+    reset = direction.recurrent_bias.reset.copy()
+    reset[2] = np.nan
+    broken = replace(direction, recurrent_bias=replace(direction.recurrent_bias, reset=reset))
+    path = tmp_path / "broken.pt"
+    write(replace(spec, layers=(replace(spec.layers[0], forward=broken),)), path)
+
+    with pytest.warns(UserWarning, match="holds NaN or infinity"):
+        report = verify(path, backends=["pytorch"])
+
+    assert {one.verdict for one in report.comparisons} == {Verdict.INCONCLUSIVE}

@@ -7,7 +7,7 @@ over time: two right runtimes of a chaotic network drift apart and still pass, a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -124,13 +124,21 @@ def judge(cell: Cell, seen: Observation, how: Arithmetic) -> Judgement:
         seen_rows = {quantity: array[rows] for quantity, array in received.items()}
         bounds = _bounds(cell, x[rows], previous[rows], seen_rows, how, width, observed=seen.observed)
         for quantity, tally in tallies.items():
-            tally.add(places[rows], seen_rows[quantity], bounds[quantity])
+            tally.add(places[rows], seen_rows[quantity], _readable(quantity, bounds, observed=seen.observed))
         if seen_rows.keys() >= {"update", "candidate"}:
             recompositions.append(recomposed(seen_rows, previous[rows], bounds))
     return Judgement(
         {quantity: tally.finding() for quantity, tally in tallies.items()},
         Recomposition.worst(recompositions),
     )
+
+
+def _readable(quantity: Quantity, bounds: Mapping[Quantity, Interval], *, observed: bool) -> Interval:
+    """What is expected; a gate that is observed is read out of the state, and not where that is no number."""
+    expected, state = bounds[quantity], bounds["hidden"].value
+    if quantity == "hidden" or not observed or np.isfinite(state).all():
+        return expected
+    return replace(expected, value=np.where(np.isfinite(state), expected.value, np.nan))
 
 
 def _bounds(
