@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from . import backends, convert, explain, formats, identify, inspect, trace, verify
+from . import backends, check, convert, doctor, explain, formats, identify, inspect, trace, verify
 from .console import COULD_NOT, leave, run_guarded, say, unwind_on_signals
 
 app = typer.Typer(
@@ -21,12 +21,14 @@ app = typer.Typer(
 )
 app.command("convert")(convert.convert)
 app.command("verify")(verify.verify)
+app.command("check")(check.check)
 app.command("inspect")(inspect.inspect)
 app.command("trace")(trace.trace)
 app.command("explain")(explain.explain)
 app.command("identify")(identify.identify)
 app.command("formats")(formats.formats)
 app.command("backends")(backends.backends)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(value: bool) -> None:

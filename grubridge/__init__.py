@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from grubridge.checker.result import CheckReport
     from grubridge.checker.verdict import Verdict
     from grubridge.conversion import Conversion, convert, convert_all, read, write
+    from grubridge.doctor.examination import Examination, examine
     from grubridge.errors import (
         BackendError,
         CannotRunError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         IdentificationError,
         InvalidSpecError,
         LayoutError,
+        ManifestError,
         MissingDependencyError,
         ProbeError,
         StackSelectionError,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from grubridge.mending import Mended, mend
     from grubridge.report import render, to_json
     from grubridge.spec import GRUSpec
+    from grubridge.suite.result import PairResult, SuiteReport
+    from grubridge.suite.run import check
     from grubridge.tracing import TracedModel, trace
     from grubridge.verification import verify, verify_conversion
     from grubridge.version import __version__ as __version__
@@ -53,6 +57,7 @@ _HOMES = {
     "Conversion": "conversion",
     "CorruptFileError": "errors",
     "DeviceError": "errors",
+    "Examination": "doctor.examination",
     "Explanation": "explanation.explaining",
     "FileFormatError": "errors",
     "GRUBridgeError": "errors",
@@ -62,11 +67,14 @@ _HOMES = {
     "Inspection": "inspection",
     "InvalidSpecError": "errors",
     "LayoutError": "errors",
+    "ManifestError": "errors",
     "Mended": "mending",
     "MissingDependencyError": "errors",
+    "PairResult": "suite.result",
     "ProbeError": "errors",
     "ReadHints": "formats.base",
     "StackSelectionError": "errors",
+    "SuiteReport": "suite.result",
     "TargetError": "errors",
     "Tolerance": "checker.findings",
     "TracedModel": "tracing",
@@ -77,8 +85,10 @@ _HOMES = {
     "WriteOptions": "formats.base",
     "__version__": "version",
     "backend_table": "backends.table",
+    "check": "suite.run",
     "convert": "conversion",
     "convert_all": "conversion",
+    "examine": "doctor.examination",
     "explain": "explanation.explaining",
     "format_table": "formats.table",
     "from_layer": "live.keras",
@@ -107,6 +117,7 @@ __all__ = [
     "Conversion",
     "CorruptFileError",
     "DeviceError",
+    "Examination",
     "Explanation",
     "FileFormatError",
     "GRUBridgeError",
@@ -116,11 +127,14 @@ __all__ = [
     "Inspection",
     "InvalidSpecError",
     "LayoutError",
+    "ManifestError",
     "Mended",
     "MissingDependencyError",
+    "PairResult",
     "ProbeError",
     "ReadHints",
     "StackSelectionError",
+    "SuiteReport",
     "TargetError",
     "Tolerance",
     "TracedModel",
@@ -130,8 +144,10 @@ __all__ = [
     "Verdict",
     "WriteOptions",
     "backend_table",
+    "check",
     "convert",
     "convert_all",
+    "examine",
     "explain",
     "format_table",
     "from_layer",

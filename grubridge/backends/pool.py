@@ -63,6 +63,10 @@ class Pool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all processes; what still waits for one is never answered."""
         with self._lock:
             lanes = list(self._lanes.values())
         for lane in lanes:

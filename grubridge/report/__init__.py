@@ -14,6 +14,7 @@ _MODULES = {
     "BackendTable": "backends",
     "CheckReport": "check",
     "Conversion": "conversion",
+    "Examination": "doctor",
     "Explanation": "explanation",
     "FormatTable": "formats",
     "Identification": "identification",

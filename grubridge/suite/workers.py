@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 from grubridge.backends.pool import Pool, Request
@@ -18,7 +20,7 @@ from .pair import Way, check_pair
 from .result import PairResult
 from .worker import packed, unpacked
 
-__all__ = ["check_all", "usual_jobs"]
+__all__ = ["check_all", "check_here", "usual_jobs"]
 
 _WORKER = "grubridge.suite.worker"
 
@@ -51,6 +53,18 @@ def check_all(pairs: Sequence[Pair], way: Way, jobs: int) -> Iterator[PairResult
         stack.enter_context(pool)
         stack.callback(workers.stop)
         yield from workers.results(jobs)
+
+
+def check_here(pair: Pair, way: Way) -> PairResult:
+    """Check a pair in this process, whose runtimes stay for the next one: what a cluster's worker does."""
+    return check_pair(pair, way, _kept_pool().serve)
+
+
+@cache
+def _kept_pool() -> Pool:
+    pool = Pool()
+    atexit.register(pool.close)
+    return pool
 
 
 class _Workers:

@@ -6,6 +6,7 @@ formats' files can be told apart without it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,19 @@ from .protobuf import looks_like_model, skim
 if TYPE_CHECKING:
     from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions, Written
 
-__all__ = ["CAPABILITIES", "HINTS", "NAME", "OPTIONS", "SUFFIXES", "contents", "sniff", "write"]
+    from .messages import ModelProto
+
+__all__ = [
+    "CAPABILITIES",
+    "HINTS",
+    "NAME",
+    "OPTIONS",
+    "SUFFIXES",
+    "contents",
+    "external_files",
+    "sniff",
+    "write",
+]
 
 NAME = "onnx"
 SUFFIXES = (".onnx",)
@@ -40,21 +53,39 @@ def contents(path: Path, hints: ReadHints) -> Contents:  # noqa: ARG001 - an ONN
         UnsafeFileError: when it is built to exhaust memory.
     """
     from .contents import contents_of
-    from .messages import ModelProto
     from .tensors import Tensors
 
     file = FileMap(path)
-    skimmed = skim(file)
+    model, spans = _model(file)
     try:
-        model = ModelProto.FromString(skimmed.rest)
-    except Exception:  # noqa: BLE001 - DecodeError of protobuf, a package of onnx's and not of ours
-        raise CorruptFileError(
-            f"{shown(path)}: protobuf cannot read it: it is damaged, or no ONNX model; copy it again"
-        ) from None
-    try:
-        return contents_of(model, Tensors(file, skimmed.spans), str(path))
+        return contents_of(model, Tensors(file, spans), str(path))
     except GRUBridgeError as error:
         raise type(error)(f"{shown(path)}: {error}") from None
+
+
+def external_files(path: Path) -> list[Path]:
+    """Return the files beside the model at `path` that hold data of its tensors; of those inside its folder.
+
+    Raises:
+        FileFormatError: as `contents`.
+    """
+    from .external import locations
+
+    model, _ = _model(FileMap(path))
+    return [path.parent / location for location in sorted(locations(model))]
+
+
+def _model(file: FileMap) -> tuple[ModelProto, Mapping[bytes, tuple[int, int]]]:
+    """Return a model whose long data is replaced by marks, and where that data lies."""
+    from .messages import ModelProto
+
+    skimmed = skim(file)
+    try:
+        return ModelProto.FromString(skimmed.rest), skimmed.spans
+    except Exception:  # noqa: BLE001 - DecodeError of protobuf, a package of onnx's and not of ours
+        raise CorruptFileError(
+            f"{shown(file.path)}: protobuf cannot read it: it is damaged, or no ONNX model; copy it again"
+        ) from None
 
 
 def write(

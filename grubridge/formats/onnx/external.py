@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,24 @@ from grubridge.files.opening import FileMap
 from grubridge.files.text import printable
 from grubridge.spec import Array
 
-__all__ = ["ExternalData"]
+if TYPE_CHECKING:
+    from .messages import ModelProto
+
+__all__ = ["ExternalData", "locations"]
+
+
+def locations(model: ModelProto) -> set[str]:
+    """Return where a model says that data of its tensors lies, without what would be refused to be opened."""
+    from .graph import scopes
+    from .messages import TensorProto
+
+    found: set[str] = set()
+    for scope in scopes(model):
+        constants = [attribute.t for node in scope.graph.node for attribute in node.attribute]
+        for tensor in (*scope.graph.initializer, *constants):
+            if tensor.data_location == TensorProto.EXTERNAL:
+                found.update(entry.value for entry in tensor.external_data if entry.key == "location")
+    return {location for location in found if _is_inside(location)}
 
 
 class ExternalData:
@@ -71,6 +88,12 @@ def _number(entries: Mapping[str, str], key: str, what: str) -> int | None:
     return int(text)
 
 
+def _is_inside(location: str) -> bool:
+    """Whether a location is a relative path that cannot leave the model's folder, links aside."""
+    odd = any(part in {"", ".", ".."} for part in location.split("/"))
+    return not (odd or "\0" in location or "\\" in location)
+
+
 def _map_inside(folder: Path, location: str, what: str) -> FileMap:
     """Map the regular file at the relative path `location`; no component may be a link.
 
@@ -78,7 +101,7 @@ def _map_inside(folder: Path, location: str, what: str) -> FileMap:
     """
     parts = location.split("/")
     where = f"tensor {what} lies in the external file '{printable(location)}'"
-    if any(part in {"", ".", ".."} for part in parts) or "\0" in location or "\\" in location:
+    if not _is_inside(location):
         raise UnsafeFileError(
             f"{where}; grubridge opens relative paths inside the model's own folder only: move the file "
             "beside the model and save the model again"
