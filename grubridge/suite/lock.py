@@ -145,7 +145,7 @@ def _versions(names: Collection[str]) -> dict[str, str]:
             backend: Any = import_module(BACKENDS[name].module)
             found[name] = backend.version()
         elif not any(version.startswith(f"{name} ") for version in found.values()):
-            found |= {name: version for version in [installed(name)] if version != name}
+            found[name] = installed(name)
     return {**found, "grubridge": __version__}
 
 
