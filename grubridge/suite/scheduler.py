@@ -130,7 +130,9 @@ def _result(future: Any, job: _Job) -> PairResult | None:  # noqa: ANN401
     if future.status == "lost":  # with the worker that had the result: the cluster works it out anew
         return None
     if future.status == "cancelled":
-        return _trouble(job.pair, "the scheduler went away before it was checked")
+        return _trouble(
+            job.pair, "the scheduler went away before it was checked; start it again, and the check"
+        )
     try:
         result: PairResult = future.result(timeout=_TRANSFER)
     except distributed.TimeoutError:  # lost in this very moment
