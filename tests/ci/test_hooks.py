@@ -49,14 +49,14 @@ def _run(hook: dict[str, Any], repository: Path) -> Ended:
 def test_hooks_are_well_formed() -> None:
     hooks = parsed(HOOKS)
 
-    assert [hook["id"] for hook in hooks] == ["grubridge-check", "grubridge-check-runs"]
+    assert [hook["id"] for hook in hooks] == ["grubridge-check", "grubridge-lock"]
     for hook in hooks:
         assert hook.keys() <= KNOWN_KEYS
         assert {"id", "name", "entry", "language"} <= hook.keys()
         assert hook["language"] in {"python", "system"}
 
 
-@pytest.mark.parametrize("hook", ["grubridge-check", "grubridge-check-runs"])
+@pytest.mark.parametrize("hook", ["grubridge-check", "grubridge-lock"])
 def test_hooks_watch_every_format_and_the_manifest(hook: str) -> None:
     files = re.compile(_hook(hook)["files"])
     formats = grubridge.to_json(grubridge.format_table())["formats"]
@@ -91,7 +91,7 @@ def test_the_hook_that_runs_pairs_keeps_the_lock(
 ) -> None:
     del torch, onnxruntime
     folder = repository(tmp_path)
-    ended = _run(_hook("grubridge-check-runs"), folder)
+    ended = _run(_hook("grubridge-lock"), folder)
 
     assert ended.code == 0, ended.stdout + ended.stderr
     assert (folder / "grubridge.lock.json").exists()
@@ -109,7 +109,7 @@ def test_the_gitlab_job_runs_in_a_shell(shell: str, tmp_path: Path) -> None:
     assert ended.code == 0, ended.stderr
     install, check = recorder.calls
     assert install[:3] == ["-m", "pip", "install"]
-    assert check[:2] == ["check", "--locked"]
+    assert check[:3] == ["check", "--format", "text"]
 
 
 def test_the_gitlab_job_leaves_the_reports_that_it_names(
