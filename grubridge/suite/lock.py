@@ -7,7 +7,7 @@ paths, has a line for each fact and is sorted, so that a change of it can be rea
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -137,15 +137,20 @@ def _further(pair: Pair) -> list[str]:
     return list(BACKENDS) if len(pair.artifacts) == 1 else []
 
 
-def _versions(names: Collection[str]) -> dict[str, str]:
-    """Return the versions of grubridge and of runtimes and packages, without importing a framework."""
+def _versions(names: Set[str]) -> dict[str, str]:
+    """Return the versions of grubridge and of runtimes and packages, without importing a framework.
+
+    A package whose version is a runtime's is left out.
+    """
     found: dict[str, str] = {}
-    for name in sorted(names, key=lambda name: name not in BACKENDS):
-        if name in BACKENDS and available(name):
+    for name in BACKENDS:
+        if name in names and available(name):
             backend: Any = import_module(BACKENDS[name].module)
             found[name] = backend.version()
-        elif not any(version.startswith(f"{name} ") for version in found.values()):
-            found[name] = installed(name)
+    for name in sorted(names - BACKENDS.keys()):
+        version = installed(name)
+        if version not in {name, *found.values()}:
+            found[name] = version
     return {**found, "grubridge": __version__}
 
 

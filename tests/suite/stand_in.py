@@ -17,7 +17,7 @@ from grubridge.errors import BackendError
 from grubridge.traces import Probe, Trace
 from tests.low_precision import run_rounded
 
-__all__ = ["LOG", "SITE_CUSTOMIZE", "devices", "run", "version"]
+__all__ = ["LOG", "MODULE", "SITE_CUSTOMIZE", "devices", "run", "version"]
 
 LOG = "GRUBRIDGE_TESTS_LOG"
 """The environment variable with the file that every run is noted in: the process, and the file that ran."""
@@ -28,7 +28,13 @@ from grubridge.backends.registry import BACKENDS
 for name in ("pytorch", "onnxruntime"):
     BACKENDS[name] = replace(BACKENDS[name], module=f"stand_in_{name}", packages=())
 """
-MODULE = "from tests.suite.stand_in import *\nNAME = {name!r}\n"
+MODULE = """
+from dataclasses import replace
+from tests.suite import stand_in
+from tests.suite.stand_in import devices, version
+def run(*arguments, **options):
+    return replace(stand_in.run(*arguments, **options), backend={name!r})
+"""
 
 
 def version() -> str:
@@ -58,4 +64,4 @@ def run(artifact: Artifact, probe: Probe, device: str, *, allow_tf32: bool = Fal
     if "fail" in name:
         raise RuntimeError("no such tensor")
     spec = read(artifact.path)
-    return replace(run_rounded(spec, probe, spec.dtype.name, seed=3), backend="stand-in", device=device)
+    return replace(run_rounded(spec, probe, spec.dtype.name, seed=3), version=version(), device=device)
