@@ -18,7 +18,10 @@ def doctor(
         bool, typer.Option("--no-devices", help="Versions only: start and import nothing.")
     ] = False,
 ) -> int:
-    """Show versions, devices and what is broken, for a bug report; exit code 3 when something is."""
+    """Show versions, devices and what is broken, for a bug report.
+
+    Exit code 3 when something is broken.
+    """
     from grubridge import examine
 
     Output.as_json = json

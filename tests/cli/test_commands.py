@@ -287,7 +287,7 @@ def test_version_and_help() -> None:
     version, help_page = grubridge("--version"), grubridge("--help")
 
     assert version.stdout == "grubridge 0.1.0\n"
-    for command in ("convert", "verify", "inspect", "formats", "backends"):
+    for command in ("convert", "verify", "check", "inspect", "trace", "explain", "identify", "doctor"):
         assert f"  {command} " in help_page.stdout
     assert "..." not in help_page.stdout.partition("Commands:")[2]  # nothing is cut off
 
