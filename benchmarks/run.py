@@ -23,6 +23,7 @@ from benchmarks import (  # noqa: E402 - found through the line above
     large,
     speed,
     startup,
+    suite,
     table,
 )
 
@@ -41,6 +42,7 @@ def _parts(options: argparse.Namespace) -> dict[str, _Part]:
         "startup": (table.HEADER, startup.rows),
         "large": (table.HEADER, large.rows),
         "speed": (table.HEADER, speed.rows),
+        "suite": (table.HEADER, suite.rows),
         "campaign": (campaign.HEADER, lambda: campaign.rows(folder, options.elements, processes)),
         "diagnosis": (diagnosis.HEADER, diagnosis.rows),
         "detection": (detection.HEADER, lambda: detection.rows(folder, options.cases, processes)),
