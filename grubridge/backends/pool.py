@@ -47,13 +47,15 @@ Serve = Callable[[Sequence[Request]], list[Message]]
 class Pool:
     """Processes of all runtimes, which end with the context. Any thread may ask for answers."""
 
-    def __init__(self, processes: int = 1) -> None:
+    def __init__(self, processes: int = 1, threads: int | None = None) -> None:
         """Prepare; a process is started when it is first needed.
 
         Args:
             processes: the most of each runtime.
+            threads: how many each of them computes with; None leaves it to the runtime.
         """
         self._processes = processes
+        self._threads = threads
         self._lanes: dict[str, _Lane] = {}
         self._lock = threading.Lock()
 
@@ -79,7 +81,7 @@ class Pool:
     def _put(self, request: Request) -> Future[Message]:
         with self._lock:
             if request.module not in self._lanes:
-                self._lanes[request.module] = _Lane(request.module, self._processes)
+                self._lanes[request.module] = _Lane(request.module, self._processes, self._threads)
             return self._lanes[request.module].put(request)
 
 
@@ -98,9 +100,10 @@ class _Lane:
     hindsight would have lost.
     """
 
-    def __init__(self, module: str, processes: int) -> None:
+    def __init__(self, module: str, processes: int, threads_of_each: int | None) -> None:
         self._module = module
         self._processes = processes
+        self._threads_of_each = threads_of_each
         self._changed = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
         self._threads: list[threading.Thread] = []
@@ -189,7 +192,7 @@ class _Lane:
         began = time.monotonic()
         child = None
         try:
-            child = ChildProcess(_WORKER, self._module)
+            child = ChildProcess(_WORKER, self._module, threads=self._threads_of_each)
             self._enter(child)
             told = child.hear(TIMEOUT)
         except OSError as error:

@@ -34,8 +34,8 @@ class Ended(Exception):  # noqa: N818 - that a process has ended need be no erro
 class ChildProcess:
     """The parent's end: a process that runs `python -m MODULE ARGUMENT...` in a new folder of its own."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
-        """Start the process.
+    def __init__(self, module: str, *arguments: str, threads: int | None = None) -> None:
+        """Start the process, whose matrix products take so many `threads`: see `child_environment`.
 
         Raises:
             OSError: when the system refuses the process or its folder.
@@ -49,7 +49,7 @@ class ChildProcess:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", module, *arguments],
                     cwd=self._folder.name,
-                    env=child_environment(self._folder.name),
+                    env=child_environment(self._folder.name, threads),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

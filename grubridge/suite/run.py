@@ -21,7 +21,7 @@ from .pair import Way
 from .reading import find_manifest, read_manifest
 from .result import PairResult, SuiteReport, worst_first
 from .select import selector
-from .workers import check_all, check_here, usual_jobs
+from .workers import check_all, check_here, processors
 
 __all__ = ["Progress", "check"]
 
@@ -115,7 +115,7 @@ def _results(
         checked = check_on_cluster(rest, scheduler, partial(check_here, way=way))
     else:
         # numbers are compared sooner than a second process could be started
-        checked = check_all(rest, way, jobs or (1 if way.weights_only else usual_jobs()))
+        checked = check_all(rest, way, jobs or (1 if way.weights_only else processors()))
     for result in checked:
         yield result if keeper is None else keeper.learn(result)
 

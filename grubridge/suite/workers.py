@@ -20,13 +20,13 @@ from .pair import Way, check_pair
 from .result import PairResult
 from .worker import packed, unpacked
 
-__all__ = ["check_all", "check_here", "usual_jobs"]
+__all__ = ["check_all", "check_here", "processors"]
 
 _WORKER = "grubridge.suite.worker"
 
 
-def usual_jobs() -> int:
-    """Return how many pairs are checked at once unless the user says it: as many as there are processors."""
+def processors() -> int:
+    """Return how many processors this process may use: so many pairs at once, unless the user says it."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -47,8 +47,9 @@ def check_all(pairs: Sequence[Pair], way: Way, jobs: int) -> Iterator[PairResult
             yield from (check_pair(pair, way, pool.serve) for pair in pairs)
         return
     with ExitStack() as stack:
-        pool = Pool(jobs)
-        workers = _Workers(pairs, way, pool)
+        threads = max(1, processors() // jobs)
+        pool = Pool(jobs, threads)
+        workers = _Workers(pairs, way, pool, threads)
         stack.callback(workers.join)  # which have ended when what they wait for has
         stack.enter_context(pool)
         stack.callback(workers.stop)
@@ -70,8 +71,9 @@ def _kept_pool() -> Pool:
 class _Workers:
     """Processes that check pairs, each with a thread that talks to it."""
 
-    def __init__(self, pairs: Sequence[Pair], way: Way, pool: Pool) -> None:
+    def __init__(self, pairs: Sequence[Pair], way: Way, pool: Pool, threads: int) -> None:
         self._way = way
+        self._threads_of_each = threads
         self._pool = pool
         self._count = len(pairs)
         self._pairs: queue.SimpleQueue[Pair | None] = queue.SimpleQueue()
@@ -127,7 +129,7 @@ class _Workers:
             self._leave(child)
 
     def _started(self) -> ChildProcess:
-        child = ChildProcess(_WORKER)
+        child = ChildProcess(_WORKER, threads=self._threads_of_each)
         self._children.add(child)
         if self._stopped.is_set():
             child.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ def open_session(
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = _threads()
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     if weights is not None:
@@ -85,3 +87,9 @@ def open_session(
         message = f"ONNX Runtime could not start its {_CUDA} on {on.device}; are CUDA and cuDNN installed?"
         raise DeviceError(message, message)
     return session
+
+
+def _threads() -> int:
+    """Return what BLAS and PyTorch take from the environment by themselves; 0 leaves it to ONNX Runtime."""
+    outermost = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(outermost) if outermost.isdecimal() else 0
