@@ -61,19 +61,20 @@ def check(
     import grubridge
 
     wanted = outputs(formats, output, json=json, html=html, read=() if manifest is None else (manifest,))
-    report = grubridge.check(
-        manifest,
-        select=select,
-        jobs=jobs,
-        scheduler=scheduler,
-        weights_only=weights_only,
-        locked=locked,
-        use_lock=not no_cache,
-        backends=backend or None,
-        device=device,
-        keep_pictures="html" in wanted,
-        progress=_progress(),
-    )
+    with wanted.even_of_trouble([manifest or Path("grubridge.toml")]):
+        report = grubridge.check(
+            manifest,
+            select=select,
+            jobs=jobs,
+            scheduler=scheduler,
+            weights_only=weights_only,
+            locked=locked,
+            use_lock=not no_cache,
+            backends=backend or None,
+            device=device,
+            keep_pictures="html" in wanted,
+            progress=_progress(),
+        )
     wanted.write(report)
     return _EXIT_CODES[report.outcome]
 

@@ -73,6 +73,11 @@ def say_json(document: dict[str, Any]) -> None:
     say(json_text(document))
 
 
+def error_document(error: Exception, message: str) -> dict[str, Any]:
+    """Return what JSON says in the place of a result."""
+    return {"schema_version": 1, "error": {"kind": type(error).__name__, "message": message}}
+
+
 def show(result: object, *, json: bool) -> None:
     """Write a result to stdout, as text or as one JSON document."""
     from grubridge import render, to_json
@@ -179,5 +184,5 @@ def _explain(error: Exception) -> int:
         tell("error: this is a defect of grubridge; please report it with the lines above")
         code = DEFECT
     if Output.as_json or (usage is not None and _asks_for_json(sys.argv)):  # raised before a command began
-        say_json({"schema_version": 1, "error": {"kind": type(error).__name__, "message": message}})
+        say_json(error_document(error, message))
     return code

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Literal, cast, get_args
 
 import typer
 
-from .console import Output, highlighted, json_text, say, tell
+from .console import Output, error_document, highlighted, json_text, say, tell
 
 __all__ = ["Form", "Formats", "Html", "OutputFile", "Outputs", "outputs"]
 
@@ -67,6 +68,28 @@ class Outputs:
             tell(_document(result, "text").splitlines()[-1])
         else:
             say(highlighted(document) if self.printed == "text" else document)
+
+    @contextmanager
+    def even_of_trouble(self, artifacts: Sequence[Path]) -> Iterator[None]:
+        """Let an error within the block reach those who read no stderr: it is a suite of one pair in trouble.
+
+        Text and JSON on stdout are left to the boundary, which has a form of its own for errors.
+        """
+        from grubridge import GRUBridgeError, PairResult, SuiteReport
+
+        try:
+            yield
+        except GRUBridgeError as error:
+            names = tuple(map(str, artifacts))
+            result = PairResult(" = ".join(names), names, "trouble", trouble=str(error))
+            report = SuiteReport("", (result,), {})
+            document = json_text(error_document(error, str(error)))
+            places = [*self.files, *([(self.printed, self.instead)] if self.instead is not None else [])]
+            for form, path in places:
+                _put(path, document if form == "json" else _document(report, form))
+            if self.instead is None and self.printed not in {"text", "json"}:
+                say(_document(report, self.printed))
+            raise
 
 
 def outputs(

@@ -89,23 +89,26 @@ def verify(
     if fix is not None and fix.exists() and not force:
         raise typer.BadParameter(f"--fix: {fix} exists; choose another name, or replace it with --force")
     hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout)
-    report = grubridge.verify(
-        *artifacts,
-        stack=stack,
-        mapping=dict(_pair(pair) for pair in pairs or ()),
-        inputs=inputs,
-        seed=seed,
-        batch=batch,
-        steps=steps,
-        lengths=numbers(lengths),
-        backends=tuple(backend) if backend else None,
-        device=device,
-        allow_tf32=allow_tf32,
-        tolerance=None if atol is None and rtol is None else grubridge.Tolerance(atol or 0.0, rtol or 0.0),
-        hints=hints,
-        example=example,
-        keep_pictures="html" in wanted,
-    )
+    mapping, valid_steps = dict(_pair(pair) for pair in pairs or ()), numbers(lengths)
+    with wanted.even_of_trouble(artifacts):
+        tolerance = None if atol is None and rtol is None else grubridge.Tolerance(atol or 0.0, rtol or 0.0)
+        report = grubridge.verify(
+            *artifacts,
+            stack=stack,
+            mapping=mapping,
+            inputs=inputs,
+            seed=seed,
+            batch=batch,
+            steps=steps,
+            lengths=valid_steps,
+            backends=tuple(backend) if backend else None,
+            device=device,
+            allow_tf32=allow_tf32,
+            tolerance=tolerance,
+            hints=hints,
+            example=example,
+            keep_pictures="html" in wanted,
+        )
     if fix is None or report.by_the_bound is grubridge.Verdict.EQUIVALENT:
         wanted.write(report)
         if fix is not None:

@@ -142,7 +142,8 @@ def test_an_unreadable_file_is_told_in_json_where_json_is_printed(tmp_path: Path
     kept = grubridge("verify", missing, "--format", "json", "-o", out)
 
     assert json.loads(printed.stdout)["error"]["kind"] == "FileFormatError"
-    assert (printed.code, kept.code, kept.stdout, out.exists()) == (2, 2, "", False)
+    assert (printed.code, kept.code, kept.stdout) == (2, 2, "")
+    assert out.read_text(encoding="utf-8") == printed.stdout
 
 
 def test_a_page_needs_jinja(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -325,3 +326,32 @@ def test_a_real_difference_in_every_form(torch: ModuleType, onnxruntime: ModuleT
 def test_options_are_refused_as_typer_does() -> None:
     with pytest.raises(typer.BadParameter, match="give the others a file: --format text=PATH"):
         outputs(["github", "text"])
+
+
+def test_what_cannot_be_read_is_in_every_form(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    files = {form: tmp_path / f"report.{form}" for form in [*FORMS, "html"]}
+    pytest.importorskip("jinja2")
+    forms = [f"--format={form}={path}" for form, path in files.items()]
+    ended = grubridge("verify", pair[0], tmp_path / "gone.onnx", *forms, "--format", "github")
+    written = {form: path.read_text(encoding="utf-8") for form, path in files.items()}
+    words = f"{tmp_path / 'gone.onnx'}: there is no such file"
+
+    assert (ended.code, ended.stderr) == (2, f"error: {words}\n")
+    assert ended.stdout == written["github"]
+    assert ended.stdout.startswith("::error ")
+    assert broken_rules(written["junit"]) == []
+    (error,) = ET.fromstring(written["junit"]).iter("error")  # noqa: S314 - our own document
+    assert error.get("message") == words
+    assert json.loads(written["json"])["error"] == {"kind": "FileFormatError", "message": words}
+    assert written["text"].splitlines()[-1].startswith("TROUBLE: ")
+    assert all(words in " ".join(written[form].split()) for form in ("markdown", "html", "text"))
+
+
+def test_a_manifest_that_is_wrong_is_in_the_report_too(tmp_path: Path) -> None:
+    (tmp_path / "grubridge.toml").write_text("version = 1\npear = 2\n", encoding="utf-8")
+    ended = grubridge("check", tmp_path / "grubridge.toml", f"--format=junit={tmp_path / 'j.xml'}")
+    (error,) = ET.parse(tmp_path / "j.xml").getroot().iter("error")  # noqa: S314 - our own document
+
+    assert ended.code == 2
+    assert f"error: {error.get('message')}" in ended.stderr
+    assert "pair" in str(error.text)
