@@ -176,28 +176,18 @@ def _put(path: Path, text: str) -> None:
     A pipe or a terminal is written to. What a job shows as its summary is added to, as the shell's >> does:
     other commands of the same step write there too.
     """
-    try:
-        if _is_summary(path) or (path.exists() and not path.is_file()):
-            with path.open("a", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-        else:
-            _replace(path.resolve(), text)
-    except OSError as error:
-        from grubridge import TargetError
+    from grubridge import TargetError, save_report
 
+    if not _is_summary(path) and (path.is_file() or not path.exists()):
+        save_report(text, path)
+        return
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    except OSError as error:
         raise TargetError(f"{path}: it cannot be written: {error.strerror or error}") from None
 
 
 def _is_summary(path: Path) -> bool:
     summary = os.environ.get(_SUMMARY)
     return bool(summary) and path.resolve() == Path(str(summary)).resolve()
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from grubridge.live.pytorch import from_module, to_module
     from grubridge.mending import Mended, mend
     from grubridge.report import render, to_json
+    from grubridge.report.saving import save_report
     from grubridge.spec import GRUSpec
     from grubridge.suite.result import PairResult, SuiteReport
     from grubridge.suite.run import check
@@ -100,6 +101,7 @@ _HOMES = {
     "mend": "mending",
     "read": "conversion",
     "render": "report",
+    "save_report": "report.saving",
     "to_json": "report",
     "to_layer": "live.keras",
     "to_model": "live.onnx",
@@ -159,6 +161,7 @@ __all__ = [
     "mend",
     "read",
     "render",
+    "save_report",
     "to_json",
     "to_layer",
     "to_model",

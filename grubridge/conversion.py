@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from grubridge.artifacts import OpenArtifact, open_artifact
 from grubridge.errors import TargetError, UnsupportedFeatureError
 from grubridge.files.digest import LARGEST_HASHED, sha256
 from grubridge.files.opening import shown
-from grubridge.files.staging import check_target, staged
+from grubridge.files.staging import check_target, staged, staged_together
 from grubridge.files.text import printable
 from grubridge.files.written import WrittenArrays, noted
 from grubridge.formats.base import FormatAdapter, Provenance, ReadHints, StackEntry, WriteOptions, Written
@@ -189,16 +188,11 @@ def convert_all(  # noqa: PLR0913 - the options of one command
     artifact = open_artifact(source, from_format, hints)
     entries = artifact.contents.stacks or (artifact.select(),)
     finals = [folder / (_file_name(entry.name) + target_format.SUFFIXES[0]) for entry in entries]
-    for path in finals:
-        check_target(path, force=force)
-    with tempfile.TemporaryDirectory(prefix=".grubridge.", dir=folder) as staging:
-        with _refused_at(Path(staging), folder):
-            made = [
-                _convert(artifact, entry, Path(staging, path.name), how)
-                for entry, path in zip(entries, finals, strict=True)
-            ]
-        for path in Path(staging).iterdir():
-            path.replace(folder / path.name)
+    with staged_together(finals, force=force) as staging, _refused_at(staging, folder):
+        made = [
+            _convert(artifact, entry, staging / path.name, how)
+            for entry, path in zip(entries, finals, strict=True)
+        ]
     return tuple(replace(one, target=path) for one, path in zip(made, finals, strict=True))
 
 

@@ -10,11 +10,14 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from grubridge.errors import TargetError
+
+from .staging import replace_file
 
 __all__ = ["cache_folder", "keep", "kept"]
 
@@ -38,18 +41,12 @@ def kept(key: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON values
 
 def keep(key: Mapping[str, Any], value: Any) -> None:  # noqa: ANN401 - JSON values
     """Keep `value` under `key`; both are JSON values."""
-    with contextlib.suppress(OSError, RuntimeError):
+    with contextlib.suppress(OSError, RuntimeError, TargetError):
         path = _path(key)
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".unfinished")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"key": dict(key), "value": value}, file)
-            Path(unfinished).replace(path)
-        except OSError:
-            Path(unfinished).unlink(missing_ok=True)
+        replace_file(path, json.dumps({"key": dict(key), "value": value}).encode())
 
 
 def _path(key: Mapping[str, Any]) -> Path | None:

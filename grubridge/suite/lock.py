@@ -19,7 +19,7 @@ from grubridge.errors import CorruptFileError, ManifestError
 from grubridge.files.json_data import parse_json
 from grubridge.files.opening import check_openable, shown
 from grubridge.files.plain_data import NUMBER, Key, PlainData, field_names
-from grubridge.files.staging import staged
+from grubridge.files.staging import replace_file
 from grubridge.files.text import printable
 from grubridge.version import __version__
 
@@ -74,8 +74,7 @@ class Lock:
         text = json.dumps({"version": _VERSION, "pairs": entries}, indent=2) + "\n"
         if path.exists() and path.read_bytes() == text.encode():
             return
-        with staged(path, force=True) as unfinished:
-            unfinished.write_text(text, encoding="utf-8", newline="\n")
+        replace_file(path, text.encode())
 
     def changed(self, pair: Pair, files: Mapping[str, str]) -> str | None:
         """Return what has changed since a pair was locked; None when nothing has.

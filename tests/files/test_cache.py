@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -72,7 +71,7 @@ def test_failed_write_leaves_nothing_behind(folder: Path, monkeypatch: pytest.Mo
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(json, "dump", full)
+    monkeypatch.setattr("os.fsync", full)
     keep(KEY, VALUE)
 
     assert list(folder.iterdir()) == []
