@@ -116,32 +116,42 @@ def highlighted(text: str) -> str:
 
 def unwind_on_signals() -> None:
     """Let Ctrl-C, `kill` and a closed terminal unwind the run, which ends children and removes litter."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+    for number in _signals():
+        if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
 
 
+def _signals() -> list[signal.Signals]:
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not cut the cleaning short
+    for each in _signals():
+        signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C must not cut the cleaning short
     raise Stopped(number)
 
 
 def run_guarded(command: Callable[[], object]) -> NoReturn:
     """Run the command line; what it returns, a code or None, and what it raises become the exit code."""
     warnings.showwarning = lambda message, *_, **__: tell(f"warning: {message}")
-    for stream in (sys.stdout, sys.stderr):
-        # an ASCII pipe must not break a message that names a file with other letters
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     try:
-        code = command()
+        for stream in (sys.stdout, sys.stderr):
+            # an ASCII pipe must not break a message that names a file with other letters
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        sys.exit(_ended(command))
     except Stopped as stopped:
         tell("interrupted")
         sys.exit(SIGNALLED + stopped.args[0])
+
+
+def _ended(command: Callable[[], object]) -> int:
+    try:
+        code = command()
     except Exception as error:  # noqa: BLE001 - the boundary: every exception becomes an exit code
-        sys.exit(_explain(error))
-    sys.exit(code if isinstance(code, int) else 0)
+        return _explain(error)
+    return code if isinstance(code, int) else 0
 
 
 def leave(code: int) -> NoReturn:
