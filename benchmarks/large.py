@@ -16,7 +16,7 @@ from benchmarks.processes import compare
 from benchmarks.table import Row
 from grubridge.spec import Array, Gates, GRUDirection, GRULayer
 
-__all__ = ["rows"]
+__all__ = ["random_spec", "rows"]
 
 _SIZE = 6688
 """I = H: W and U of 3 * 6688 * 6688 float32 each are 1 GiB together."""
@@ -32,7 +32,7 @@ def rows(size: int = _SIZE) -> Iterator[Row]:
     command = str(Path(sys.executable).with_name("grubridge"))
     with tempfile.TemporaryDirectory(prefix="grubridge-bench-") as folder:
         first = Path(folder, "source.safetensors")
-        grubridge.write(_spec(size), first)
+        grubridge.write(random_spec(size), first)
         for source_ending in endings:
             source = first.with_suffix(source_ending)
             if source != first:
@@ -65,7 +65,8 @@ def _limit(source: str, target: str) -> float:
     return 2.5 if target == ".pt" else 1.8
 
 
-def _spec(size: int) -> grubridge.GRUSpec:
+def random_spec(size: int) -> grubridge.GRUSpec:
+    """Return a GRU of one layer, I = H = `size`."""
     random = np.random.default_rng(0)
 
     def gates(*shape: int) -> Gates[Array]:

@@ -20,6 +20,7 @@ from benchmarks import (  # noqa: E402 - found through the line above
     diagnosis,
     ensemble,
     identification,
+    kills,
     large,
     speed,
     startup,
@@ -41,6 +42,7 @@ def _parts(options: argparse.Namespace) -> dict[str, _Part]:
     return {
         "startup": (table.HEADER, startup.rows),
         "large": (table.HEADER, large.rows),
+        "kills": (kills.HEADER, kills.rows),
         "speed": (table.HEADER, speed.rows),
         "suite": (table.HEADER, suite.rows),
         "campaign": (campaign.HEADER, lambda: campaign.rows(folder, options.elements, processes)),
