@@ -28,7 +28,15 @@ _LAST_LINES = 6
 
 
 class Ended(Exception):  # noqa: N818 - that a process has ended need be no error
-    """A child has ended before it answered, or had to be ended; the message says how, with its last words."""
+    """A child has ended before it answered, or had to be ended; the message says how, with its last words.
+
+    Attributes:
+        late: whether its time was over.
+    """
+
+    def __init__(self, message: str, *, late: bool = False) -> None:
+        super().__init__(message)
+        self.late = late
 
 
 class ChildProcess:
@@ -87,7 +95,8 @@ class ChildProcess:
         if line.endswith(b"\n"):
             message: Message = json.loads(line)
             return message
-        raise Ended(self._ending(timeout))
+        ending = self._ending(timeout)
+        raise Ended(ending, late=self._gave_up.is_set())
 
     def kill(self) -> None:
         """End the process; any thread may do so, and who listens to it is told."""
@@ -100,6 +109,11 @@ class ChildProcess:
         self._stdin.close()
         self._stdout.close()
         self._folder.cleanup()
+
+    @property
+    def folder(self) -> Path:
+        """Its working folder, which is removed with it."""
+        return Path(self._folder.name)
 
     @property
     def _stdin(self) -> Any:  # noqa: ANN401 - a pipe, which Popen's type has as optional
@@ -116,10 +130,7 @@ class ChildProcess:
     def _ending(self, timeout: float | None) -> str:
         code = self._process.wait()
         if self._gave_up.is_set():
-            return (
-                f"it gave no answer within {timeout:g} s, so its process was ended; "
-                "try fewer or shorter sequences, or a smaller model"
-            )
+            return f"it gave no answer within {timeout:g} s, so its process was ended"
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         with self._log.open("rb") as log:
             log.seek(self._heard)

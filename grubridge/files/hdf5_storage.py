@@ -1,24 +1,18 @@
-"""How an HDF5 array is stored: what of it is accepted, and the file as h5py sees it."""
+"""How an HDF5 array is stored: what of it is accepted."""
 
 from __future__ import annotations
 
-import io
 import math
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from grubridge.errors import CorruptFileError, UnsafeFileError
-from grubridge.spec import numpy_dtype
 
-from .opening import FileMap
 from .zips import unpacks_too_far
 
 if TYPE_CHECKING:
     import h5py
-    from _typeshed import WriteableBuffer
 
-__all__ = ["as_file", "check_storage", "float_dtype", "is_float"]
+__all__ = ["check_storage", "float_type"]
 
 _FLOATS = ("float16", "float32", "float64")
 
@@ -56,64 +50,18 @@ def check_storage(dataset: h5py.h5d.DatasetID, place: str) -> None:
         raise UnsafeFileError(f"{place} unpacks {stored} bytes into {size}; that is a bomb, not a model")
 
 
-def float_dtype(dataset: h5py.h5d.DatasetID, said: str | None, place: str) -> np.dtype[Any]:
-    """Return the dtype of an array of floats, in native byte order.
+def float_type(dataset: h5py.h5d.DatasetID, said: str | None) -> str | None:
+    """Return the type of an array of floats: "<f4", ">f8" and so on, or "bfloat16"; None for any other.
 
     Args:
         dataset: h5py's low-level identifier of it.
         said: its attribute `dtype`; Keras stores bfloat16 as two opaque bytes, and names it there.
-        place: the file and the path in it, for messages.
-
-    Raises:
-        CorruptFileError: when it holds anything else.
     """
     import h5py
 
     kind = dataset.get_type()
     if kind.get_class() == h5py.h5t.OPAQUE and kind.get_size() == 2 and said in (None, "bfloat16"):
-        return numpy_dtype("bfloat16")
+        return "bfloat16"
     if kind.get_class() == h5py.h5t.FLOAT and dataset.dtype.name in _FLOATS:
-        dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
-        return dtype
-    raise CorruptFileError(f"{place} should hold floats of 16, 32 or 64 bits; its type is another")
-
-
-def is_float(dataset: h5py.h5d.DatasetID, said: str | None) -> bool:
-    """Whether `float_dtype` returns a dtype for the array."""
-    try:
-        float_dtype(dataset, said, "")
-    except CorruptFileError:
-        return False
-    return True
-
-
-def as_file(file: FileMap, start: int, size: int) -> io.RawIOBase:
-    """Return the `size` bytes of a mapped file from `start` on as a file."""
-    return _Window(file, start, size)
-
-
-class _Window(io.RawIOBase):
-    def __init__(self, file: FileMap, start: int, size: int) -> None:
-        self._file, self._start, self._size = file, start, size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._position = (0, self._position, self._size)[whence] + offset
-        return self._position
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        size = max(0, min(len(view), self._size - self._position))
-        piece = self._file.bytes(self._start + self._position, size)
-        view[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
+        return str(dataset.dtype.str)
+    return None

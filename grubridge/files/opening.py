@@ -14,6 +14,7 @@ import numpy as np
 from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError
 from grubridge.spec import Array
 
+from .limits import allowed, current, enough_for, in_mib
 from .text import printable
 
 __all__ = ["FileMap", "MappedFile", "check_budget", "check_openable", "identity", "open_for_writing", "shown"]
@@ -128,17 +129,32 @@ def identity(descriptor: int) -> tuple[int, int]:
 
 
 def check_budget(path: Path, size: int, what: str, limit: int) -> None:
-    """Refuse to take more memory than `limit` for one part of a file.
+    """Refuse to take too much memory for one part of a file.
+
+    Args:
+        path: the file.
+        size: the bytes that the part would take.
+        what: the part, for the message.
+        limit: the bytes that it may take by default; the user's `limits` scale it.
 
     Raises:
-        UnsafeFileError: when `size` is above `limit`.
+        UnsafeFileError: when `size` is above the limit.
     """
-    if size > limit:
-        raise UnsafeFileError(
-            f"{shown(path)}: {printable(what)} would take {size / 2**20:,.0f} MiB of memory, more than the "
-            f"{limit / 2**20:,.0f} MiB that are allowed for it; no real model needs that: the file is "
-            "damaged or hostile"
+    most = allowed(limit)
+    if size <= most:
+        return
+    given = current().max_memory
+    if given is None:
+        reason = (
+            "that are allowed for it; no real model needs that: the file is damaged or hostile. If you trust "
+            f"it, --max-memory {enough_for(size, limit)} lets it in"
         )
+    else:
+        reason = f"that --max-memory {in_mib(given)} allows for it; {enough_for(size, limit)} would be enough"
+    raise UnsafeFileError(
+        f"{shown(path)}: {printable(what)} would take {size / 2**20:,.0f} MiB of memory, more than the "
+        f"{most / 2**20:,.0f} MiB {reason}"
+    )
 
 
 def open_for_writing(path: Path) -> int:

@@ -67,7 +67,7 @@ def _arrays(path: Path) -> Iterator[tuple[str, Hdf5Array]]:
     with Hdf5File(path, weights_entry(path)) as file:
         for group, members in file.walk():
             places = [f"{group}/{member}".lstrip("/") for member in members]
-            arrays = [file.array(place) for place in places if file.holds_floats(place)]
+            arrays = [array for place in places if (array := file.float_array(place)) is not None]
             scope, _, last = group.rpartition("/")
             if last == "vars" and _of_gru([array.shape for array in arrays]):
                 arrays.sort(key=lambda array: array.path)
