@@ -103,7 +103,8 @@ def _killed(folder: Path, source: str, target: str, size: int, kills: int) -> Ki
     new, stored = sha256(made), sha256(model)
     random = np.random.default_rng(0)
     midway = torn = 0
-    found = {hashlib.sha256(_OLD).hexdigest(): 0, new: 0}
+    old = hashlib.sha256(_OLD).hexdigest()
+    found = {old: 0, new: 0}
     for _ in range(kills):
         made.write_bytes(_OLD)
         _conversion(model, made, random.uniform(0, 1.2 * seconds))
@@ -117,7 +118,7 @@ def _killed(folder: Path, source: str, target: str, size: int, kills: int) -> Ki
     torn += sha256(model) != stored
     _conversion(model, made, None)
     litter = sum(1 for _ in folder.rglob("*")) - 2
-    return Kills(f"{source} to {target}", kills, midway, *found.values(), torn, litter)
+    return Kills(f"{source} to {target}", kills, midway, found[old], found[new], torn, litter)
 
 
 def _conversion(source: Path, target: Path, until: float | None) -> float:

@@ -15,7 +15,11 @@ From = Annotated[
     str | None,
     typer.Option("--from", metavar="FORMAT", help="The format of the source [default: its content]"),
 ]
-Source = Annotated[Path, typer.Argument(metavar="SRC", help="A Keras, PyTorch, safetensors or ONNX file.")]
+Source = Annotated[
+    Path,
+    # whether it is readable is for its reader to say, in words of our own
+    typer.Argument(metavar="SRC", readable=False, help="A Keras, PyTorch, safetensors or ONNX file."),
+]
 Candidate = Annotated[
     str | None,
     typer.Option("--activation", metavar="NAME", help="Keras weights without a model: the candidate's."),

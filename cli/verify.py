@@ -29,7 +29,9 @@ from .outputs import Formats, Html, OutputFile, outputs
 def verify(
     artifacts: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Two files or more; or one, through every runtime."),
+        typer.Argument(
+            metavar="FILE...", readable=False, help="Two files or more; or one, through every runtime."
+        ),
     ],
     stack: Stack = None,
     pairs: Annotated[

@@ -125,7 +125,7 @@ def _move(made: Sequence[Path], names: set[str], *, force: bool) -> None:
         if len(made) > 1 and force:
             old.mkdir()
             has_data = not names.issuperset(path.name for path in made)
-            for final in filter(Path.exists, finals):
+            for final in filter(Path.exists, reversed(finals)):
                 kept = old / final.name
                 final.replace(kept) if has_data else kept.hardlink_to(final)
                 undo.append((final, partial(kept.replace, final)))
@@ -135,7 +135,7 @@ def _move(made: Sequence[Path], names: set[str], *, force: bool) -> None:
             if final not in replaced:
                 undo.append((final, final.unlink))
     except OSError as error:
-        lost = [final for final, back in undo if not _done(back)]
+        lost = sorted(final for final, back in reversed(undo) if not _done(back))
         if not lost:
             raise
         raise TargetError(
