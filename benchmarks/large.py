@@ -16,9 +16,9 @@ from benchmarks.processes import compare
 from benchmarks.table import Row
 from grubridge.spec import Array, Gates, GRUDirection, GRULayer
 
-__all__ = ["random_spec", "rows"]
+__all__ = ["SIZE", "random_spec", "rows"]
 
-_SIZE = 6688
+SIZE = 6688
 """I = H: W and U of 3 * 6688 * 6688 float32 each are 1 GiB together."""
 
 _RUNS = 5
@@ -26,7 +26,7 @@ _MEMORY = 256
 _TRANSPOSED = {".keras", ".h5"}
 
 
-def rows(size: int = _SIZE) -> Iterator[Row]:
+def rows(size: int = SIZE) -> Iterator[Row]:
     """Yield one row per pair of formats."""
     endings = (".pt", ".safetensors", ".onnx", ".keras", ".h5")
     command = str(Path(sys.executable).with_name("grubridge"))

@@ -19,6 +19,7 @@ from benchmarks import (  # noqa: E402 - found through the line above
     detection,
     diagnosis,
     ensemble,
+    guard,
     identification,
     kills,
     large,
@@ -42,6 +43,7 @@ def _parts(options: argparse.Namespace) -> dict[str, _Part]:
     return {
         "startup": (table.HEADER, startup.rows),
         "large": (table.HEADER, large.rows),
+        "guard": (table.HEADER, guard.rows),
         "kills": (kills.HEADER, kills.rows),
         "speed": (table.HEADER, speed.rows),
         "suite": (table.HEADER, suite.rows),
