@@ -1,4 +1,4 @@
-"""HDF5 in a process with limits, against HDF5 in grubridge's own: cold small conversions, and one of 1 GiB."""
+"""HDF5 in a process with limits, against HDF5 in the process itself: cold small conversions, and 1 GiB."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command does, before numpy is there
 
-from grubridge.files import hdf5_guard  # noqa: E402 - found through the line above
-from grubridge.files.child_process import Message  # noqa: E402
-from grubridge.files.hdf5_content import Hdf5Content  # noqa: E402
+from grubridge.files import hdf5_guard
+from grubridge.files.child_process import Message
+from grubridge.files.hdf5_content import Hdf5Content
 
 
 class _InProcess:
