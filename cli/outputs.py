@@ -146,10 +146,10 @@ def _asked(option: str) -> tuple[Form, Path | None]:
 
 
 def _check(paths: Sequence[Path], read: Sequence[Path]) -> None:
-    sources, taken = {path.resolve() for path in read}, set[Path]()
+    taken = set[Path]()
     for path in paths:
         place = path.resolve()
-        if place in sources:
+        if path.exists() and any(source.exists() and path.samefile(source) for source in read):
             raise typer.BadParameter(f"{path} is read by this run, and no report may replace it")
         if place in taken:
             raise typer.BadParameter(f"two forms would be written to {path}; give each a file of its own")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from grubridge.artifacts import OpenArtifact, open_artifact
 from grubridge.errors import TargetError, UnsupportedFeatureError
-from grubridge.files.digest import LARGEST_HASHED, sha256
+from grubridge.files.changes import Watch, watched
+from grubridge.files.digest import LARGEST_HASHED
 from grubridge.files.opening import shown
+from grubridge.files.stack_files import files_for
 from grubridge.files.staging import check_target, staged, staged_together
 from grubridge.files.text import printable
 from grubridge.files.written import WrittenArrays, noted
@@ -118,7 +121,7 @@ def write(
     """
     target = adapter(to_format) if to_format else for_target(Path(path))
     provenance = Provenance({"grubridge.version": __version__})
-    how = _How(target, dtype=None, force=force, options=options or WriteOptions())
+    how = _How(target, partial(staged, force=force), options or WriteOptions())
     written, _ = _write(spec, Path(path), how, provenance, _CANONICAL)
     return written
 
@@ -156,12 +159,11 @@ def convert(  # noqa: PLR0913 - the options of one command
     path = Path(target)
     target_format = adapter(to_format) if to_format else for_target(path)
     check_target(path, force=force)
-    artifact = open_artifact(source, from_format, hints)
-    if path.exists() and path.samefile(artifact.path):
-        raise TargetError(f"{shown(path)}: source and target are the same file; choose another name")
-    entry = artifact.select(stack)
-    how = _How(target_format, dtype, force, options or WriteOptions(), saturate)
-    return _convert(artifact, entry, path, how)
+    with watched() as watch:
+        artifact = open_artifact(source, from_format, hints)
+        watch.check_target(path)
+        how = _How(target_format, partial(staged, force=force), options or WriteOptions(), dtype, saturate)
+        return _convert(artifact, artifact.select(stack), path, how, _digest(artifact.path, watch))
 
 
 def convert_all(  # noqa: PLR0913 - the options of one command
@@ -184,16 +186,23 @@ def convert_all(  # noqa: PLR0913 - the options of one command
     if not folder.is_dir():
         raise TargetError(f"{shown(folder)}: --all writes one file per GRU into a folder; create it first")
     target_format = adapter(to_format)
-    how = _How(target_format, dtype, force=False, options=options or WriteOptions(), saturate=saturate)
-    artifact = open_artifact(source, from_format, hints)
-    entries = artifact.contents.stacks or (artifact.select(),)
-    finals = [folder / (_file_name(entry.name) + target_format.SUFFIXES[0]) for entry in entries]
-    with staged_together(finals, force=force) as staging, _refused_at(staging, folder):
-        made = [
-            _convert(artifact, entry, staging / path.name, how)
-            for entry, path in zip(entries, finals, strict=True)
-        ]
-    return tuple(replace(one, target=path) for one, path in zip(made, finals, strict=True))
+    with watched() as watch:
+        artifact = open_artifact(source, from_format, hints)
+        entries = artifact.contents.stacks or (artifact.select(),)
+        targets = files_for([entry.name for entry in entries], folder, target_format.SUFFIXES[0])
+        for path in targets:
+            watch.check_target(path)
+        digest = _digest(artifact.path, watch)
+        with staged_together(targets, force=force) as staging:
+
+            def place(target: Path) -> AbstractContextManager[Path]:
+                return nullcontext(staging / target.name)
+
+            how = _How(target_format, place, options or WriteOptions(), dtype, saturate)
+            return tuple(
+                _convert(artifact, entry, path, how, digest)
+                for entry, path in zip(entries, targets, strict=True)
+            )
 
 
 @dataclass(frozen=True)
@@ -201,17 +210,23 @@ class _How:
     """How a target is to be written."""
 
     format: FormatAdapter
-    dtype: str | None
-    force: bool
+    place: Callable[[Path], AbstractContextManager[Path]]
+    """Of a target: where it is written first."""
     options: WriteOptions
+    dtype: str | None = None
     saturate: bool = False
 
 
-def _convert(artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How) -> Conversion:
+def _digest(path: Path, watch: Watch) -> str | None:
+    return watch.sha256(path) if path.stat().st_size <= LARGEST_HASHED else None
+
+
+def _convert(
+    artifact: OpenArtifact, entry: StackEntry, target: Path, how: _How, digest: str | None
+) -> Conversion:
     stored = artifact.load(entry)
     spec = stored if how.dtype is None else stored.astype(how.dtype)
     whole, held = saturated(spec) if how.saturate else (spec, ())
-    digest = sha256(artifact.path) if artifact.path.stat().st_size <= LARGEST_HASHED else None
     provenance = {
         "grubridge.version": __version__,
         "grubridge.source_file": printable(artifact.path.name),
@@ -242,12 +257,13 @@ def _write(
             + "\n".join(f"- {why}" for why in reasons),
             reasons,
         )
-    with staged(path, force=how.force) as staging, noted() as arrays:
+    with how.place(path) as staging, noted() as arrays:
         with _refused_at(staging, path):
             written = target.write(spec, staging, options, provenance, source)
-        back = target.contents(staging, ReadHints(layout=options.layout)).stacks
-        one = len(back) == 1
-        wrong = differences(written.stored, back[0].read(), arrays) if one else ("the number of stacks",)
+        with watched():  # what is read back is no source
+            back = target.contents(staging, ReadHints(layout=options.layout)).stacks
+            one = len(back) == 1
+            wrong = differences(written.stored, back[0].read(), arrays) if one else ("the number of stacks",)
         if wrong:
             raise AssertionError(f"{shown(path)}: reading it back gave something else: {', '.join(wrong)}")
     return written, arrays
@@ -282,9 +298,3 @@ def _refused_at(staging: Path, final: Path) -> Iterator[None]:
     except UnsupportedFeatureError as error:
         message = str(error).replace(shown(staging), shown(final))
         raise UnsupportedFeatureError(message, error.features) from None
-
-
-def _file_name(stack: str) -> str:
-    """Return a file name for a stack: letters, digits, '.', '_' and '-' only, never hidden."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in stack)
-    return kept.strip("._") or "gru"

@@ -29,6 +29,7 @@ from grubridge.errors import (
     TargetError,
     UnknownFormatError,
 )
+from grubridge.files.changes import watched
 from grubridge.files.opening import shown
 from grubridge.files.staging import check_target, staged
 from grubridge.files.text import nearest
@@ -104,6 +105,7 @@ class TracedModel:
         return {"x": self.probe.x, **lengths, **self.trace.arrays(), "about": np.array(json.dumps(about))}
 
 
+@watched()
 def trace(  # noqa: PLR0913 - the options of one command
     model: object,
     inputs: object = None,

@@ -14,6 +14,7 @@ import numpy as np
 from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError
 from grubridge.spec import Array
 
+from .changes import note_open
 from .limits import allowed, current, enough_for, in_mib
 from .text import printable
 
@@ -28,11 +29,12 @@ def shown(path: Path | str) -> str:
 
 
 def check_openable(path: Path) -> int:
-    """Return the file's size in bytes.
+    """Return the file's size in bytes, and have it watched; whatever is read is looked at here first.
 
     Raises:
         FileFormatError: when it is missing, empty, unreadable, no regular file or a Git LFS pointer.
     """
+    note_open(path)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -84,6 +86,7 @@ class FileMap:
             with path.open("rb") as file:
                 self._map = _mapped(file.fileno())
         else:
+            note_open(path, descriptor)
             self._map = _mapped(descriptor)
         self.size = len(self._map)
 

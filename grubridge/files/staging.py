@@ -14,6 +14,7 @@ from pathlib import Path
 
 from grubridge.errors import TargetError
 
+from .changes import check_sources
 from .opening import shown
 from .unfinished import unfinished_folder
 
@@ -75,7 +76,8 @@ def staged_together(targets: Sequence[Path], *, force: bool) -> Iterator[Path]:
         force: replace those that exist.
 
     Raises:
-        TargetError: as `check_target`, or when the disk refuses.
+        TargetError: as `check_target`, when the disk refuses, or when a file that was read would be replaced.
+        FileFormatError: when a file that was read has changed; see `changes.watched`.
     """
     for target in targets:
         check_target(target, force=force)
@@ -88,6 +90,7 @@ def staged_together(targets: Sequence[Path], *, force: bool) -> Iterator[Path]:
                 _to_disk(path)
                 if path.name not in names:
                     check_target(first.parent / path.name, force=force)
+            check_sources(first.parent / path.name for path in made)
             _move(made, names, force=force)
     except OSError as error:
         raise TargetError(f"{shown(first)}: it cannot be written: {error.strerror or error}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from grubridge.checker.algebra.proof import prove
 from grubridge.checker.recording import Recording, read_recording
 from grubridge.errors import IdentificationError, StackSelectionError, UnknownFormatError
+from grubridge.files.changes import watched
 from grubridge.files.opening import shown
 from grubridge.files.staging import check_target, staged
 from grubridge.files.tensors import StoredTensor, TensorFile
@@ -35,6 +36,7 @@ _Candidate = tuple[bool, str, CellLayout]
 """Whether a layout is a shipped one, the prefix of its tensors, and the layout."""
 
 
+@watched()
 def identify(
     path: Path | str,
     example: Path | str,
