@@ -74,11 +74,19 @@ class TriedAt:
 
 @dataclass(frozen=True)
 class Apart:
-    """Two free runs on the same inputs, as heatmaps."""
+    """Two free runs on the same inputs, as heatmaps.
+
+    Args:
+        left: one run.
+        right: the other.
+        heatmaps: of their worst layers and directions.
+        places: how many layers and directions there are.
+    """
 
     left: Side
     right: Side
     heatmaps: tuple[Heatmap, ...]
+    places: int
 
 
 @dataclass(frozen=True)
@@ -159,4 +167,4 @@ def free_runs_apart(
 
     worst = max(others, key=lambda run: off(run[0]))
     places = sorted(first[1].places, key=lambda place: -off(worst[0], place))
-    return Apart(first[0], worst[0], tuple(heatmaps([first[1], worst[1]], probe, places)))
+    return Apart(first[0], worst[0], tuple(heatmaps([first[1], worst[1]], probe, places)), len(places))

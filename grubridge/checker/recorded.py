@@ -23,7 +23,7 @@ from .findings import RECORDED, Cause, Comparison, Side
 from .free_causes import explain_free
 from .free_run import FreeRun, free_run, judge_free
 from .outcome import Outcome
-from .recorded_steps import compare_steps, explain_steps
+from .recorded_steps import compare_steps, explain_steps, recorded_apart
 from .recording import Recording
 from .result import Run
 from .verdict import Verdict, combined
@@ -38,13 +38,14 @@ _LOST = (
 _UNEXPLAINED = "no known mistake or precision explains the outputs; a recording of every step would show more"
 
 
-def held(subject: str, spec: GRUSpec, recording: Recording) -> Outcome:
+def held(subject: str, spec: GRUSpec, recording: Recording, *, keep_pictures: bool = False) -> Outcome:
     """Hold a recording against the equations of a file.
 
     Args:
         subject: label of the file.
         spec: what was read from it.
         recording: the run.
+        keep_pictures: whether to keep what a page shows of it.
 
     Returns:
         One run, its comparisons (edge "read"), and causes where it is not an execution of `spec`.
@@ -62,19 +63,22 @@ def held(subject: str, spec: GRUSpec, recording: Recording) -> Outcome:
             f"{recording.label}: gates are compared beside the states, and this cell returns {output} of "
             "them: leave the gates out"
         )
+    outcome = Outcome(runs=[_run(recording)])
     if recording.hidden is not None and len(spec.layers) == 1 and output is None:
+        outcome.apart = recorded_apart(spec, recording, sides) if keep_pictures else None
         found = compare_steps(spec, recording, how, sides)
         causes = explain_steps(spec, recording, how, sides, found)
     else:
         run = replace(free_run(recording, spec), output=output)
         found = list(_compare_free(spec, run, how, sides))
         causes = _explain_free(spec, run, how, found)
-    diagnosis = [Cause("not judged", one.reason) for one in found if one.reason]
+    outcome.comparisons = found
+    outcome.diagnosis += [Cause("not judged", one.reason) for one in found if one.reason]
     if any(one.max_abs == math.inf for one in found):
-        diagnosis.append(Cause("not a number", _NOT_FINITE))
+        outcome.diagnosis.append(Cause("not a number", _NOT_FINITE))
     else:
-        diagnosis += causes
-    return Outcome(runs=[_run(recording)], comparisons=found, diagnosis=diagnosis)
+        outcome.diagnosis += causes
+    return outcome
 
 
 def _run(recording: Recording) -> Run:

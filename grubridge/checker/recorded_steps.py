@@ -9,7 +9,7 @@ import numpy as np
 
 from grubridge.diagnosis.explain import explain
 from grubridge.diagnosis.weight_change import localise
-from grubridge.reference import Cell, cell, one_step
+from grubridge.reference import Cell, cell, one_step, run
 from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.inputs import initial_state
 from grubridge.spec import Array, Direction, Gate, Gates, GRUSpec
@@ -19,10 +19,12 @@ from .causes import mistake, unexplained, weight
 from .compare import compare
 from .findings import RECORDED, Cause, Comparison, Side
 from .free_run import free_run
+from .heatmaps import heatmaps
+from .pictures import Apart
 from .recording import Recording
 from .verdict import Verdict, combined
 
-__all__ = ["compare_steps", "explain_steps"]
+__all__ = ["compare_steps", "explain_steps", "recorded_apart"]
 
 _BEGAN_ELSEWHERE = (
     "every step but the first is right: the run began from a state other than zero; record it as "
@@ -62,15 +64,24 @@ def explain_steps(
         yield Cause("update gate", _TAKES, ("update_gate=takes",))
 
 
+def recorded_apart(spec: GRUSpec, recording: Recording, sides: tuple[Side, Side]) -> Apart:
+    """Return the recording beside the free-running equations: states, and the gates that are recorded."""
+    trace, probe = _trace(spec, recording)
+    recorded, equations = sides
+    drawn = heatmaps([run(spec, probe), trace], probe)
+    known = (one for one in drawn if one.quantity == "hidden" or one.quantity in recording.gates)
+    return Apart(equations, recorded, tuple(known), len(trace.places))
+
+
 def _trace(spec: GRUSpec, recording: Recording) -> tuple[Trace, Probe]:
     """The run as a trace, and its inputs."""
-    run = free_run(recording, spec)
+    free = free_run(recording, spec)
     places: dict[Place, DirectionTrace] = {}
     for _, name, direction in spec.directions():
-        start = initial_state(direction, run.probe, (0, name))
-        gates = _gates(recording, cell(spec.layers[0], direction), name, start, run.probe)
-        places[0, name] = DirectionTrace(run.probe.x, start, run.outputs[name], gates, "recorded")
-    return Trace(RECORDED, "", "", recording.dtype, native=True, places=places), run.probe
+        start = initial_state(direction, free.probe, (0, name))
+        gates = _gates(recording, cell(spec.layers[0], direction), name, start, free.probe)
+        places[0, name] = DirectionTrace(free.probe.x, start, free.outputs[name], gates, "recorded")
+    return Trace(RECORDED, "", "", recording.dtype, native=True, places=places), free.probe
 
 
 def _gates(

@@ -67,6 +67,7 @@ class CheckView:
     layouts: tuple[LayoutFigure, ...]
     apart: str
     maps: tuple[MapFigure, ...]
+    left_maps: int
     histograms: tuple[Histogram, ...]
     edges: tuple[EdgeTable, ...]
     proofs: tuple[FileProofs, ...]
@@ -122,6 +123,7 @@ def _view(report: CheckReport) -> CheckView:
     pictures = report.pictures
     layouts = () if pictures is None else pictures.layouts
     apart = None if pictures is None else pictures.apart
+    maps = () if apart is None else map_figures(apart.heatmaps, _runs(apart, letters))
     layout_figures = (layout_figure(one, layouts) for one in report.proofs[:_LAYOUTS])
     return CheckView(
         verdict=report.verdict.value,
@@ -140,7 +142,8 @@ def _view(report: CheckReport) -> CheckView:
         tried=tried_figure(() if pictures is None else pictures.tried, report.diagnosis),
         layouts=tuple(one for one in layout_figures if one is not None),
         apart="" if apart is None else " minus ".join(_runs(apart, letters)[::-1]),
-        maps=() if apart is None else map_figures(apart.heatmaps, _runs(apart, letters)),
+        maps=maps,
+        left_maps=0 if apart is None else apart.places - len(maps),
         histograms=histograms(comparisons),
         edges=edge_tables(edges, letters),
         proofs=file_proofs(report, letters),

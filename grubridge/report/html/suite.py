@@ -22,7 +22,7 @@ _DETAILED = 30
 _LONGEST = 300
 _FILES, _LISTED = 4, 6
 _OUTCOMES = {
-    "passed": "every pair is the same function",
+    "passed": "every pair is what it is to be",
     "different": "not every pair is the same function",
     "inconclusive": "not everything could be judged",
     "trouble": "not every pair could be checked",

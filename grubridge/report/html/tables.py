@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grubridge.checker.findings import Comparison
+from grubridge.checker.findings import RECORDED, Comparison
 from grubridge.checker.result import CheckReport
 from grubridge.checker.verdict import combined
 from grubridge.report.check.sections import difference, proof
@@ -79,7 +79,8 @@ def artifacts(report: CheckReport, letters: Letters) -> tuple[Artifact, ...]:
     known = {one.label: one for one in report.artifacts}
     found = []
     for label, letter in list(letters.items())[:_FILES]:
-        about = ("written to be run", "", "", "")
+        recorded = any(run.artifact == label and run.backend == RECORDED for run in report.runs)
+        about = ("recorded" if recorded else "written to be run", "", "", "")
         if label in known:
             one = known[label]
             about = (one.format, one.stack, one.dtype, one.sha256 or "")

@@ -60,6 +60,7 @@ class TraceView:
     places: tuple[TracedPlace, ...]
     left_places: int
     maps: tuple[MapFigure, ...]
+    left_maps: int
     notes: tuple[tuple[str, str], ...]
 
     @property
@@ -110,7 +111,14 @@ def _view(traced: TracedModel, maps: tuple[MapFigure, ...]) -> TraceView:
     )
     drawn = tuple(_place(traced, place) for place in places[:_PLACES])
     return TraceView(
-        traced.model, traced.stack, facts, drawn, max(0, len(places) - _PLACES), maps, tuple(told)
+        traced.model,
+        traced.stack,
+        facts,
+        drawn,
+        max(0, len(places) - _PLACES),
+        maps,
+        len(places) - len(maps),
+        tuple(told),
     )
 
 

@@ -75,7 +75,9 @@ def different() -> CheckReport:
         probe=CheckedProbe(PROBE.origin, PROBE.batch, PROBE.steps, (12, 9), "given"),
         proofs=(FileProof("a.keras", "b.pt", prove(SPEC, WRONG, ("a.keras", "b.pt"))),),
         diagnosis=(Cause("gate order", f"{best.what}; and so on", mend="write anew", tried=(best,)),),
-        pictures=Pictures(_LAYOUTS, (tried,), Apart(ONE, OTHER, tuple(heatmaps(RUNS, PROBE)))),
+        pictures=Pictures(
+            _LAYOUTS, (tried,), Apart(ONE, OTHER, tuple(heatmaps(RUNS, PROBE)), len(RUNS[0].places))
+        ),
     )
 
 

@@ -6,15 +6,18 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import grubridge
 from grubridge.checker.findings import Cause, Sensing, Side
 from grubridge.checker.heatmaps import heatmaps
 from grubridge.checker.pictures import Apart
 from grubridge.checker.result import CheckedArtifact, CheckReport
 from grubridge.checker.verdict import Verdict
+from grubridge.reference import run as run_reference
 from grubridge.report import to_json
 from grubridge.report.html import check_fragment, render_check, render_trace
 from grubridge.report.html.numbers import figure
@@ -22,6 +25,7 @@ from grubridge.spec import Gates
 from grubridge.traces import DirectionTrace, Probe, Trace
 from tests.report.a_check import ONE, OTHER, SENSED, a_report
 from tests.report.html.pages import PROBE, RUNS, a_traced_model, different, parts, unpacked
+from tests.zoo import make_spec
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}\u2028\u202e.pt"
 PAGES = {
@@ -242,7 +246,7 @@ def _large(steps: int, units: int) -> CheckReport:
     report = different()
     assert report.pictures is not None
     found = tuple(heatmaps([run("keras"), run("pytorch")], Probe(np.zeros((1, steps, 1)))))
-    return replace(report, pictures=replace(report.pictures, apart=Apart(ONE, OTHER, found)))
+    return replace(report, pictures=replace(report.pictures, apart=Apart(ONE, OTHER, found, 1)))
 
 
 def test_ten_thousand_steps_of_a_thousand_units_fit_and_the_page_says_how() -> None:
@@ -271,3 +275,35 @@ def test_a_stack_of_a_hundred_layers_fits() -> None:
     assert "96 further layers and directions, with smaller errors" in page
     assert "374 further comparisons, which come less near to their bounds" in page
     assert "3.0e7" in parts(page).text
+
+
+def test_layers_that_are_not_drawn_are_counted() -> None:
+    report = different()
+    assert report.pictures is not None
+    assert report.pictures.apart is not None
+    apart = replace(report.pictures.apart, places=7)
+    page = render_check(replace(report, pictures=replace(report.pictures, apart=apart)))
+
+    assert "6 further layers and directions are not drawn" in page
+    assert "are not drawn" not in render_check(report)
+
+
+def test_a_recording_is_drawn_beside_the_equations(tmp_path: Path) -> None:
+    random, spec = np.random.default_rng(5), make_spec("recorded", sizes=(2, 3))
+    x = random.standard_normal((2, 6, 2))
+    hidden = run_reference(spec, Probe(x)).places[0, "forward"].hidden
+    wrong = hidden + (np.arange(6) == 4)[:, None] * 0.25
+    grubridge.write(spec, tmp_path / "model.safetensors")
+    np.savez(tmp_path / "run.npz", x=x.astype(np.float32), hidden=wrong.astype(np.float32))
+    report = grubridge.verify(
+        tmp_path / "model.safetensors", example=tmp_path / "run.npz", keep_pictures=True
+    )
+    assert report.pictures is not None
+    assert report.pictures.apart is not None
+    (drawn,) = report.pictures.apart.heatmaps
+    page = parts(render_check(report))
+
+    assert drawn.quantity == "hidden"
+    assert np.allclose(drawn.difference[4], 0.25, atol=1e-6)
+    assert np.allclose(drawn.difference[3], 0, atol=1e-6)
+    assert "run.npz recorded" in " ".join(page.text.split())
