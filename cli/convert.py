@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .console import Output, exit_code, highlighted, say, say_json
-from .options import Candidate, From, Gates, Json, Layout, ResetAfter, Source, Stack
+from .options import Candidate, From, Gates, Json, Layout, ResetAfter, SkipUnsafe, Source, Stack
 
 
 def convert(
@@ -50,6 +50,7 @@ def convert(
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
     layout: Layout = None,
+    skip_unsafe: SkipUnsafe = False,
     to_layout: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +71,7 @@ def convert(
     Output.as_json = json
     if all_stacks and (stack is not None or to_format is None):
         raise typer.BadParameter("--all converts every GRU of SRC and needs --to FORMAT; it takes no --stack")
-    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout)
+    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout, skip_unsafe)
     options = grubridge.WriteOptions(opset, with_state, with_gates, time_major, to_layout)
     if to_format is not None and all_stacks:
         made = grubridge.convert_all(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from .console import Output, highlighted, say, say_json
-from .options import Candidate, Gates, Json, Layout, ResetAfter, Stack
+from .options import Candidate, Gates, Json, Layout, ResetAfter, SkipUnsafe, Stack
 
 
 def explain(
@@ -46,6 +46,7 @@ def explain(
         Literal["text", "markdown", "latex"], typer.Option("--format", help="Of what is printed.")
     ] = "text",
     layout: Layout = None,
+    skip_unsafe: SkipUnsafe = False,
     activation: Candidate = None,
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
@@ -73,7 +74,7 @@ def explain(
         unit=unit,
         expect=expect or (),
         digits=digits,
-        hints=grubridge.ReadHints(activation, recurrent_activation, reset_after, layout),
+        hints=grubridge.ReadHints(activation, recurrent_activation, reset_after, layout, skip_unsafe),
     )
     if json:
         say_json(grubridge.to_json(story))

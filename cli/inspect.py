@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .console import Output, show
-from .options import Candidate, From, Gates, Json, Layout, ResetAfter, Source, Stack
+from .options import Candidate, From, Gates, Json, Layout, ResetAfter, SkipUnsafe, Source, Stack
 
 
 def inspect(
@@ -14,6 +14,7 @@ def inspect(
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
     layout: Layout = None,
+    skip_unsafe: SkipUnsafe = False,
     json: Json = False,
 ) -> None:
     """Show the GRUs inside a file.
@@ -23,5 +24,5 @@ def inspect(
     import grubridge
 
     Output.as_json = json
-    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout)
+    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout, skip_unsafe)
     show(grubridge.inspect(source, stack, from_format=from_format, hints=hints), json=json)

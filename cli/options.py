@@ -32,6 +32,10 @@ ResetAfter = Annotated[
     bool | None,
     typer.Option("--reset-after/--reset-before", help="Keras weights without a model and without a bias."),
 ]
+SkipUnsafe = Annotated[
+    bool,
+    typer.Option("--skip-unsafe", help="Read the GRUs of a Keras model that holds code; it is not run."),
+]
 Layout = Annotated[
     str | None,
     typer.Option(

@@ -17,6 +17,7 @@ from .options import (
     Layout,
     ResetAfter,
     Seed,
+    SkipUnsafe,
     Source,
     Stack,
     Steps,
@@ -55,6 +56,7 @@ def trace(
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
     layout: Layout = None,
+    skip_unsafe: SkipUnsafe = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="A page with pictures; an old one is replaced."),
@@ -80,7 +82,7 @@ def trace(
         batch=batch,
         steps=steps,
         lengths=numbers(lengths),
-        hints=grubridge.ReadHints(activation, recurrent_activation, reset_after, layout),
+        hints=grubridge.ReadHints(activation, recurrent_activation, reset_after, layout, skip_unsafe),
         out=out,
         force=force,
     )

@@ -19,6 +19,7 @@ from .options import (
     Layout,
     ResetAfter,
     Seed,
+    SkipUnsafe,
     Stack,
     Steps,
     numbers,
@@ -66,6 +67,7 @@ def verify(
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
     layout: Layout = None,
+    skip_unsafe: SkipUnsafe = False,
     example: Annotated[
         Path | None,
         typer.Option("--example", metavar="FILE", help="A recorded run of your own code: .npz of x, hidden."),
@@ -90,7 +92,7 @@ def verify(
         raise typer.BadParameter("--force is for --fix NEW; a report is replaced without it")
     if fix is not None and fix.exists() and not force:
         raise typer.BadParameter(f"--fix: {fix} exists; choose another name, or replace it with --force")
-    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout)
+    hints = grubridge.ReadHints(activation, recurrent_activation, reset_after, layout, skip_unsafe)
     mapping, valid_steps = dict(_pair(pair) for pair in pairs or ()), numbers(lengths)
     with wanted.even_of_trouble(artifacts):
         tolerance = None if atol is None and rtol is None else grubridge.Tolerance(atol or 0.0, rtol or 0.0)

@@ -35,16 +35,19 @@ class ReadHints:
         recurrent_activation: Keras's name of the gates' activation.
         reset_after: needed only where there is no bias to show it.
         layout: of the tensors of a cell that is no framework's own: a shipped layout's name, or a .toml file.
+        skip_unsafe: read the GRUs of a Keras model that holds code, or leads to other files, without touching
+            that; otherwise it is refused.
     """
 
     activation: str | None = None
     recurrent_activation: str | None = None
     reset_after: bool | None = None
     layout: str | None = None
+    skip_unsafe: bool = False
 
     def given(self) -> tuple[str, ...]:
-        """The names of the hints that were given."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name) is not None)
+        """The names of the hints that were given; `skip_unsafe` says nothing of a file, and is none of them."""
+        return tuple(f.name for f in fields(self) if f.default is None and getattr(self, f.name) is not None)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ class Pair:
         activation: of Keras weights without a model: the candidate's activation.
         recurrent_activation: likewise, the gates'.
         reset_after: likewise, where there is no bias.
+        skip_unsafe: read the GRUs of Keras models that hold code, which is not run.
         example: the path of an .npz file of a recorded run of your own code.
         tolerance: a table of atol and rtol, which then decide, and not the rounding bound.
         timeout: the seconds that each run may take.
@@ -91,6 +92,7 @@ class Pair:
     activation: str | None = None
     recurrent_activation: str | None = None
     reset_after: bool | None = None
+    skip_unsafe: bool = False
     example: str | None = None
     tolerance: Tolerance | None = None
     timeout: float = TIMEOUT

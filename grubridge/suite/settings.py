@@ -175,6 +175,7 @@ _READERS: dict[str, Callable[[object, Key, Folder], Any]] = {
     "activation": lambda value, key, folder: _text(value, key),
     "recurrent_activation": lambda value, key, folder: _text(value, key),
     "reset_after": lambda value, key, folder: _flag(value, key),
+    "skip_unsafe": lambda value, key, folder: _flag(value, key),
     "example": lambda value, key, folder: folder.path(value, key),
     "tolerance": lambda value, key, folder: _tolerance(value, key),
     "timeout": lambda value, key, folder: _timeout(value, key),

@@ -75,14 +75,18 @@ def open_with_hints(path: Path, hints: ReadHints) -> tuple[OpenArtifact, ReadHin
     if hints.layout is not None and "layout" in found:
         artifact = _by_layout(path, hints)
         if artifact.contents.stacks:
-            return artifact, ReadHints(layout=hints.layout)
+            return artifact, _of_layout(hints)
     foreign = {name: None for name in hints.given() if name not in found or name == "layout"}
     own = replace(hints, **foreign)
     return open_artifact(path, None, own), own
 
 
 def _by_layout(path: Path, hints: ReadHints) -> OpenArtifact:
-    return open_artifact(path, None, ReadHints(layout=hints.layout))
+    return open_artifact(path, None, _of_layout(hints))
+
+
+def _of_layout(hints: ReadHints) -> ReadHints:
+    return ReadHints(layout=hints.layout, skip_unsafe=hints.skip_unsafe)
 
 
 def paired(opened: Sequence[Opened], stack: str | None, mapping: Mapping[str, str]) -> list[list[StackEntry]]:

@@ -53,7 +53,7 @@ def _changed(old: str, new: str, told: str, *, by_schema: bool = True) -> Wrong:
 
 _OWN = (
     "a, activation, allow_tf32, artifacts, b, backends, device, example, inputs, layout, map, name, "
-    "recurrent_activation, reset_after, stack, timeout, tolerance, xfail"
+    "recurrent_activation, reset_after, skip_unsafe, stack, timeout, tolerance, xfail"
 )
 
 WRONG = {

@@ -11,7 +11,7 @@ from grubridge.spec import Capabilities, GRUSpec, Layout
 
 from .activations import HELD
 from .contents import stack_entries
-from .files import is_keras, open_keras
+from .files import is_keras, open_keras, refuse_stored_code
 from .named import described_cells, named_tensors
 from .write import write_keras
 
@@ -35,12 +35,14 @@ def contents(path: Path, hints: ReadHints) -> Contents:
     """List the GRUs in a Keras file; with a layout, the cells that have its arrays.
 
     Raises:
-        FileFormatError: when it is damaged, or a hint says what the file itself says.
+        FileFormatError: when it is damaged, holds code, or a hint says what the file itself says.
         LayoutError: when there is no such layout.
     """
     if hints.layout is not None:
+        if not hints.skip_unsafe:
+            refuse_stored_code(path)
         return described_cells(path, hints.layout)
-    file = open_keras(path)
+    file = open_keras(path, skip_unsafe=hints.skip_unsafe)
     others = [other.said for other in file.model.others]
     others += (str(layer) for layer in file.bare if not layer.is_gru)
     stacks = stack_entries(file, hints)

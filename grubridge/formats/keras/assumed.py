@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from grubridge.errors import FileFormatError
@@ -51,7 +52,7 @@ def meaning(hints: ReadHints, major: int | None) -> tuple[ReadHints, int]:
             "hard_sigmoid" if name == _KERAS_2_HARD_SIGMOID else name
             for name in (hints.activation, hints.recurrent_activation)
         ]
-        return ReadHints(names[0], names[1], hints.reset_after), 2
+        return replace(hints, activation=names[0], recurrent_activation=names[1]), 2
     return hints, _LATEST if major is None else major
 
 

@@ -23,6 +23,7 @@ from grubridge.files.zips import ZipEntry, read_entry, read_zip
 from .bare import BareLayer, bare_layers, legacy_bare_layers
 from .config import RecurrentLayer
 from .model import Model, read_model
+from .stored_code import refuse_code
 from .weights import CellArrays, legacy_arrays, positional_arrays
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "KerasFile",
     "is_keras",
     "open_keras",
+    "refuse_stored_code",
     "weights_entry",
 ]
 
@@ -90,23 +92,27 @@ def is_keras(path: Path, head: bytes) -> bool:
     return CONFIG in entries or WEIGHTS in entries
 
 
-def open_keras(path: Path) -> KerasFile:
+def open_keras(path: Path, *, skip_unsafe: bool = False) -> KerasFile:
     """Open the Keras file at `path`.
+
+    Args:
+        path: the file.
+        skip_unsafe: open it even if its model holds code, which is not touched.
 
     Raises:
         CorruptFileError: when it is damaged, or its configuration and its weights do not fit together.
-        UnsafeFileError: when reading it would leave it or exhaust memory.
+        UnsafeFileError: when it holds code, or reading it would leave it or exhaust memory.
     """
     if FileMap(path).bytes(0, len(_ZIP)) == _ZIP:
-        return _open_zip(path)
+        return _open_zip(path, skip_unsafe=skip_unsafe)
     with Hdf5File(path) as file:
         own = file.text("", ATTRIBUTE)
         stored = file.text("", "model_config")
         root = "model_weights" if stored is not None else ""
         version = file.text(root, "keras_version") or file.text("", "keras_version") or ""
         if stored is not None:
-            config = parse_json(stored, f"{shown(path)}, model_config")
-            model = read_model(config, f"{shown(path)}, model_config")
+            where = f"{shown(path)}, model_config"
+            model = _model(parse_json(stored, where), where, skip_unsafe=skip_unsafe)
             return _legacy(file, "legacy", version or "1", model)
         if file.texts("", "layer_names") is not None or file.texts("", "layer_names0") is not None:
             return _legacy(file, "legacy-weights", version or "1", Model())
@@ -116,8 +122,25 @@ def open_keras(path: Path) -> KerasFile:
         said = parse_json(own, where)
         if not isinstance(said, dict):
             raise CorruptFileError(f"{where}: expected an object; received {printable(said)}")
-        model = read_model(said.get("model_config"), where)
+        model = _model(said.get("model_config"), where, skip_unsafe=skip_unsafe)
         return _keras3(file, "keras3-weights", str(said.get("keras_version")), model)
+
+
+def refuse_stored_code(path: Path) -> None:
+    """Refuse a file whose model holds code, for whoever reads its arrays and not its model.
+
+    Raises:
+        CorruptFileError: when it is damaged.
+        UnsafeFileError: when it holds code, or leads to other files.
+    """
+    if FileMap(path).bytes(0, len(_ZIP)) == _ZIP:
+        refuse_code(_json(path, _entries(path), CONFIG), f"{shown(path)}, {CONFIG}")
+        return
+    with Hdf5File(path) as file:
+        stored = file.text("", "model_config")
+    if stored is not None:
+        where = f"{shown(path)}, model_config"
+        refuse_code(parse_json(stored, where), where)
 
 
 def weights_entry(path: Path) -> ZipEntry | None:
@@ -136,9 +159,15 @@ def _entries(path: Path) -> Mapping[str, ZipEntry]:
     return entries
 
 
-def _open_zip(path: Path) -> KerasFile:
+def _model(stored: object, where: str, *, skip_unsafe: bool) -> Model:
+    if not skip_unsafe:
+        refuse_code(stored, where)
+    return read_model(stored, where)
+
+
+def _open_zip(path: Path, *, skip_unsafe: bool) -> KerasFile:
     entries = _entries(path)
-    model = read_model(_json(path, entries, CONFIG), f"{shown(path)}, {CONFIG}")
+    model = _model(_json(path, entries, CONFIG), f"{shown(path)}, {CONFIG}", skip_unsafe=skip_unsafe)
     metadata = _json(path, entries, METADATA) if METADATA in entries else {}
     version = metadata.get("keras_version", "3") if isinstance(metadata, dict) else "3"
     with Hdf5File(path, entries[WEIGHTS]) as file:
