@@ -5,7 +5,8 @@ import sys
 import torch
 
 stored = torch.load(sys.argv[1], weights_only=True)
-weights = {key.removeprefix("gru."): value for key, value in stored.items() if key.startswith("gru.")}
+prefix = "gru." if "gru.weight_hh_l0" in stored else ""
+weights = {key.removeprefix(prefix): value for key, value in stored.items() if key.startswith(prefix)}
 hidden_size = weights["weight_hh_l0"].shape[1]
 layers = sum(key.startswith("weight_hh_l") for key in weights)
 module = torch.nn.GRU(weights["weight_ih_l0"].shape[1], hidden_size, layers, batch_first=True)

@@ -27,6 +27,7 @@ from benchmarks import (  # noqa: E402 - found through the line above
     startup,
     suite,
     table,
+    tools,
 )
 
 
@@ -47,6 +48,7 @@ def _parts(options: argparse.Namespace) -> dict[str, _Part]:
         "kills": (kills.HEADER, kills.rows),
         "speed": (table.HEADER, speed.rows),
         "suite": (table.HEADER, suite.rows),
+        "tools": (tools.HEADER, tools.rows),
         "campaign": (campaign.HEADER, lambda: campaign.rows(folder, options.elements, processes)),
         "diagnosis": (diagnosis.HEADER, diagnosis.rows),
         "detection": (detection.HEADER, lambda: detection.rows(folder, options.cases, processes)),
