@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Json
+from .options import Json, MaxMemory, Timeout
 from .outputs import Formats, Html, OutputFile, outputs
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def check(
     formats: Formats = None,
     output: OutputFile = None,
     html: Html = None,
+    _max_memory: MaxMemory = None,
+    _timeout: Timeout = None,
     json: Json = False,
 ) -> int:
     """Check every pair of a manifest, in a repository's CI.

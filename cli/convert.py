@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from .console import Output, exit_code, highlighted, say, say_json
-from .options import Candidate, From, Gates, Json, Layout, ResetAfter, SkipUnsafe, Source, Stack
+from .options import (
+    Candidate,
+    From,
+    Gates,
+    Json,
+    Layout,
+    MaxMemory,
+    ResetAfter,
+    SkipUnsafe,
+    Source,
+    Stack,
+    Timeout,
+)
 
 
 def convert(
@@ -57,6 +69,8 @@ def convert(
             "--to-layout", metavar="NAME|FILE", help="pytorch and safetensors: the layout of the tensors."
         ),
     ] = None,
+    _max_memory: MaxMemory = None,
+    _timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Convert a GRU into another format.

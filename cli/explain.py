@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from .console import Output, highlighted, say, say_json
-from .options import Candidate, Gates, Json, Layout, ResetAfter, SkipUnsafe, Stack
+from .options import Candidate, Gates, Json, Layout, MaxMemory, ResetAfter, SkipUnsafe, Stack, Timeout
 
 
 def explain(
@@ -50,6 +50,8 @@ def explain(
     activation: Candidate = None,
     recurrent_activation: Gates = None,
     reset_after: ResetAfter = None,
+    _max_memory: MaxMemory = None,
+    _timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Work out a GRU on a sequence, with the numbers that it has.

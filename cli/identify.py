@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import Output, show
-from .options import Json
+from .options import Json, MaxMemory, Timeout
 
 
 def identify(
@@ -30,6 +30,8 @@ def identify(
         Path | None, typer.Option("--out", metavar="FILE.toml", help="Write the layout, for --layout.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the .toml file if it exists.")] = False,
+    _max_memory: MaxMemory = None,
+    _timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Find how a checkpoint stores a GRU, and what it computes.

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from .console import Output, show
-from .options import Candidate, From, Gates, Json, Layout, ResetAfter, SkipUnsafe, Source, Stack
+from .options import (
+    Candidate,
+    From,
+    Gates,
+    Json,
+    Layout,
+    MaxMemory,
+    ResetAfter,
+    SkipUnsafe,
+    Source,
+    Stack,
+    Timeout,
+)
 
 
 def inspect(
@@ -15,6 +27,8 @@ def inspect(
     reset_after: ResetAfter = None,
     layout: Layout = None,
     skip_unsafe: SkipUnsafe = False,
+    _max_memory: MaxMemory = None,
+    _timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Show the GRUs inside a file.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -51,6 +53,59 @@ Batch = Annotated[int, typer.Option("--batch", min=1, help="Sequences of the ran
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of the random inputs.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 AllowTF32 = Annotated[bool, typer.Option("--allow-tf32", help="A GPU may round float32 factors to TF32.")]
+
+
+def _take_no_more_memory(context: typer.Context, size: str | None) -> None:
+    if size is not None:
+        context.with_resource(_grubridge().limits(max_memory=_bytes(size)))
+
+
+def _take_no_longer(context: typer.Context, seconds: float | None) -> None:
+    if seconds is not None:
+        if not seconds > 0:
+            raise typer.BadParameter(f"expected a number of seconds above 0; received {seconds:g}")
+        context.with_resource(_grubridge().limits(timeout=seconds))
+
+
+def _grubridge() -> ModuleType:
+    import grubridge
+
+    return grubridge
+
+
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        callback=_take_no_more_memory,
+        help="Of a file's content, and of a run: 512MiB, 4GB [default: 1GiB; all there is]",
+    ),
+]
+"""Holds for the whole command, which need not look at it."""
+
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        callback=_take_no_longer,
+        help="Of one answer of HDF5, and of a run [default: 10; 600]",
+    ),
+]
+"""Likewise."""
+
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+
+
+def _bytes(size: str) -> int:
+    """Return how many bytes "512MiB" or "4GB" are."""
+    read = _SIZE.fullmatch(size.strip())
+    found = read and int(float(read[1]) * (1024 if read[3] else 1000) ** _UNITS[read[2].lower()])
+    if not found:
+        raise typer.BadParameter(f"expected a size such as 512MiB or 4GB; received {size!r}")
+    return found
 
 
 def numbers(text: str | None) -> tuple[int, ...] | None:

@@ -15,12 +15,14 @@ from .options import (
     Inputs,
     Json,
     Layout,
+    MaxMemory,
     ResetAfter,
     Seed,
     SkipUnsafe,
     Source,
     Stack,
     Steps,
+    Timeout,
     numbers,
 )
 from .outputs import outputs
@@ -61,6 +63,8 @@ def trace(
         Path | None,
         typer.Option("--html", metavar="FILE", help="A page with pictures; an old one is replaced."),
     ] = None,
+    _max_memory: MaxMemory = None,
+    _timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Run a trained GRU and show its gates over time.

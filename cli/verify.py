@@ -17,11 +17,13 @@ from .options import (
     Inputs,
     Json,
     Layout,
+    MaxMemory,
     ResetAfter,
     Seed,
     SkipUnsafe,
     Stack,
     Steps,
+    Timeout,
     numbers,
 )
 from .outputs import Formats, Html, OutputFile, outputs
@@ -75,6 +77,8 @@ def verify(
     formats: Formats = None,
     output: OutputFile = None,
     html: Html = None,
+    _max_memory: MaxMemory = None,
+    _timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Run files and say whether they are the same GRU.

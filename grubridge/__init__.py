@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         UnsupportedFeatureError,
     )
     from grubridge.explanation.explaining import Explanation, explain
+    from grubridge.files.limits import Limits, limits
     from grubridge.formats.base import ReadHints, WriteOptions
     from grubridge.formats.table import format_table
     from grubridge.identification.identify import identify
@@ -68,6 +69,7 @@ _HOMES = {
     "Inspection": "inspection",
     "InvalidSpecError": "errors",
     "LayoutError": "errors",
+    "Limits": "files.limits",
     "ManifestError": "errors",
     "Mended": "mending",
     "MissingDependencyError": "errors",
@@ -97,6 +99,7 @@ _HOMES = {
     "from_module": "live.pytorch",
     "identify": "identification.identify",
     "inspect": "inspection",
+    "limits": "files.limits",
     "list_stacks": "inspection",
     "mend": "mending",
     "read": "conversion",
@@ -129,6 +132,7 @@ __all__ = [
     "Inspection",
     "InvalidSpecError",
     "LayoutError",
+    "Limits",
     "ManifestError",
     "Mended",
     "MissingDependencyError",
@@ -157,6 +161,7 @@ __all__ = [
     "from_module",
     "identify",
     "inspect",
+    "limits",
     "list_stacks",
     "mend",
     "read",

@@ -27,7 +27,6 @@ class Runtimes:
         self.fails_designed: dict[str, GRUBridgeError] = {}
         self.misreads: dict[str, str] = {}
         self.jobs: list[Job] = []
-        self.timeout = 0.0
         self.serve: object = None
 
     @property
@@ -36,8 +35,8 @@ class Runtimes:
         own = (job for job in self.jobs if not Path(job.artifact.path).stem.startswith("calibration-"))
         return [job for job in own if not job.probe.origin.startswith("designed")]
 
-    def run_jobs(self, jobs: Sequence[Job], timeout: float, serve: object) -> list[Outcome]:
-        self.timeout, self.serve = timeout, serve
+    def run_jobs(self, jobs: Sequence[Job], serve: object) -> list[Outcome]:
+        self.serve = serve
         self.jobs += jobs
         return [self._run(job) for job in jobs]
 

@@ -22,6 +22,7 @@ from grubridge.errors import (
     ProbeError,
 )
 from grubridge.files.child_process import Message
+from grubridge.files.limits import current, memory_advice
 from grubridge.files.opening import shown
 from grubridge.files.text import printable
 from grubridge.traces import Probe, Trace
@@ -55,10 +56,10 @@ class Job:
     allow_tf32: bool = False
 
 
-def run_jobs(
-    jobs: Sequence[Job], timeout: float = TIMEOUT, serve: Serve | None = None
-) -> list[Trace | GRUBridgeError]:
+def run_jobs(jobs: Sequence[Job], serve: Serve | None = None) -> list[Trace | GRUBridgeError]:
     """Run every job, the backends at the same time, and return the outcomes in order.
+
+    Each may take what `limits` says, the start of its framework aside.
 
     An error is an outcome, so that one failure does not hide the other results: BackendError when the
     framework failed, crashed or gave no answer, CannotRunError when it has no way to run the model,
@@ -67,13 +68,13 @@ def run_jobs(
 
     Args:
         jobs: what to run.
-        timeout: the seconds that each may take, the start of its framework aside.
         serve: the processes to use; None starts one of each runtime, and ends it.
     """
     entries = [_entry(job.backend) for job in jobs]
     outcomes: dict[int, Trace | GRUBridgeError] = {
         number: entry for number, entry in enumerate(entries) if isinstance(entry, GRUBridgeError)
     }
+    timeout = current().timeout or TIMEOUT
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="grubridge-")))
         requests = {
@@ -116,7 +117,8 @@ def _entry(backend: str) -> BackendEntry | GRUBridgeError:
 
 def _outcome(job: Job, request: Request, answer: Message) -> Trace | GRUBridgeError:
     if "error" in answer:
-        return _raised_anew(f"{shown(job.artifact.path)}: {job.backend}", answer, find(job.backend))
+        told = {"memory": request.message["memory"], **answer}
+        return _raised_anew(f"{shown(job.artifact.path)}: {job.backend}", told, find(job.backend))
     return Trace.load(Path(request.message["trace"]))
 
 
@@ -129,6 +131,7 @@ def _message(job: Job, folder: Path, number: int) -> Message:
         "trace": str(folder / f"trace-{number}.npz"),
         "device": job.device,
         "allow_tf32": job.allow_tf32,
+        "memory": current().running,
     }
 
 
@@ -136,7 +139,7 @@ def _raised_anew(who: str, told: Message, entry: BackendEntry) -> GRUBridgeError
     """Return the error that the child met, as one of this process."""
     kind = told["error"]
     if kind == ENDED:
-        return BackendError(f"{who} failed: {told['words']}")
+        return BackendError(f"{who} failed: {told['words']}{_advice(told)}")
     words = "\n  ".join(
         printable(line, _LONGEST_WORDS) for line in told["words"].splitlines() if line.strip()
     )
@@ -149,7 +152,13 @@ def _raised_anew(who: str, told: Message, entry: BackendEntry) -> GRUBridgeError
     if kind == ImportError.__name__:
         again = f"install it again: pip install --force-reinstall 'grubridge[{entry.extra}]'"
         return MissingDependencyError(f"{who} cannot be imported: {words}\n{again}", entry.extra)
-    return BackendError(
-        f"{who} failed on it. Its own words:\n  {words}\n"
-        "Another version of the framework may run it, and --backend leaves a runtime out"
-    )
+    other = "\nAnother version of the framework may run it, and --backend leaves a runtime out"
+    return BackendError(f"{who} failed on it. Its own words:\n  {words}{_advice(told) or other}")
+
+
+def _advice(told: Message) -> str:
+    """Return what may help where a limit was the reason; "" where it was none."""
+    if told.get("late"):
+        return "; try fewer or shorter sequences, a smaller model, or --timeout SECONDS"
+    advice = memory_advice(told["words"], told.get("memory"))
+    return advice and f"\n{advice}"

@@ -164,7 +164,7 @@ class _Lane:
                 child.tell(waiting.request.message)
                 answer = child.hear(waiting.request.timeout)
             except Ended as ended:
-                answer = {"error": ENDED, "words": str(ended)}
+                answer = {"error": ENDED, "words": str(ended), "late": ended.late}
                 self._leave(child)
                 child = None
             waiting.answer.set_result(answer)

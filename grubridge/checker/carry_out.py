@@ -12,7 +12,6 @@ import numpy as np
 
 from grubridge.backends.launch import Job, run_jobs
 from grubridge.backends.pool import Serve
-from grubridge.backends.registry import TIMEOUT
 from grubridge.errors import BackendError, CannotRunError, DeviceError, GRUBridgeError, ProbeError
 from grubridge.reference import run as run_reference
 from grubridge.traces import Probe, Trace
@@ -46,7 +45,6 @@ class Conditions:
         device: "auto", "cpu", "cuda" or "cuda:N".
         allow_tf32: whether float32 factors of matrix products may be rounded to TF32.
         tolerance: the user's own; None leaves the verdict to the rounding bound.
-        timeout: the seconds that each run may take.
         serve: the processes of runtimes to use; None starts one of each that is needed.
         keep_pictures: whether to keep what a page shows beyond the report.
     """
@@ -54,7 +52,6 @@ class Conditions:
     device: str = "auto"
     allow_tf32: bool = False
     tolerance: Tolerance | None = None
-    timeout: float = TIMEOUT
     serve: Serve | None = None
     keep_pictures: bool = False
 
@@ -99,7 +96,7 @@ def carry_out(tasks: Sequence[Task], conditions: Conditions, folder: Path) -> li
 def _results(requests: Sequence[_Request], conditions: Conditions) -> list[_Result]:
     """Return what became of each request, in order."""
     jobs = [request for request in requests if isinstance(request, Job)]
-    answers = iter(run_jobs(jobs, conditions.timeout, conditions.serve))
+    answers = iter(run_jobs(jobs, conditions.serve))
     return [next(answers) if isinstance(request, Job) else _here(request) for request in requests]
 
 

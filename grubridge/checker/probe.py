@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from grubridge.errors import ProbeError
+from grubridge.files.limits import allowed
 from grubridge.files.opening import shown
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place, Probe
@@ -57,10 +58,12 @@ def random_probe(
     if seed < 0:
         raise ProbeError(f"seed must be 0 or more; received {seed}")
     widest = max(max(layer.input_size, layer.hidden_size) for layer in specs[0].layers)
-    if batch * steps * widest * np.dtype(np.float64).itemsize > LARGEST:
+    most = allowed(LARGEST)
+    if batch * steps * widest * np.dtype(np.float64).itemsize > most:
         raise ProbeError(
             f"{batch} sequences of {steps} steps, {widest} numbers each, would take more than "
-            f"{LARGEST >> 20:,} MiB; ask for fewer sequences (batch) or shorter ones (steps)"
+            f"{most >> 20:,} MiB; ask for fewer sequences (batch) or shorter ones (steps), or allow it more "
+            "(--max-memory SIZE)"
         )
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((batch, steps, specs[0].input_size))

@@ -38,7 +38,11 @@ _QUIETLY = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class ForkedChild:
-    """The parent's end. The child ends with `close`, with this object or with this process."""
+    """The parent's end. The child ends with `close`, with this object or with this process.
+
+    Attributes:
+        process: the number that the system has for the child.
+    """
 
     def __init__(self, work: Callable[[Channel], None]) -> None:
         """Fork.
@@ -59,6 +63,7 @@ class ForkedChild:
                 raise
             if not child:
                 _live(theirs, work)
+        self.process = child
         self._socket = ours
         self._end = weakref.finalize(self, _end, ours, child, os.getpid())
 

@@ -29,6 +29,7 @@ __all__ = ["SIGNATURE", "Hdf5Array", "Hdf5File"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
+_MOST_DIMENSIONS = 32
 _TYPES = ("<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "bfloat16")
 
 
@@ -78,7 +79,8 @@ class Hdf5File:
 
     def walk(self) -> Iterator[tuple[str, list[str]]]:
         """Yield (path of a group, names of the arrays in it) for all groups, each once."""
-        for one in self._guard.ask("walk"):
+        found = self._guard.ask("walk")
+        for one in found if isinstance(found, list) else [found]:
             group, arrays = one if isinstance(one, list) and len(one) == 2 else (None, None)
             if not (isinstance(group, str) and _are_texts(arrays)):
                 raise self._nonsense("")
@@ -107,7 +109,12 @@ class Hdf5File:
             return None
         try:
             shape, kind, offset = found["shape"], found["type"], found["offset"]
-            sound = all(map(_is_size, shape)) and kind in _TYPES and (offset is None or _is_size(offset))
+            sound = (
+                len(shape) <= _MOST_DIMENSIONS
+                and all(map(_is_size, shape))
+                and kind in _TYPES
+                and (offset is None or _is_size(offset))
+            )
         except (KeyError, TypeError):
             sound = False
         if not sound:

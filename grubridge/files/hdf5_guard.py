@@ -85,7 +85,7 @@ class Hdf5Guard:
         try:
             answer = self._child.hear(self._seconds)
         except Ended as ended:
-            place = printable((arguments or ("",))[0] or "the root group")
+            place = _place(method, *arguments)
             advice = "; --timeout SECONDS gives it longer" if ended.late else ""
             raise CorruptFileError(
                 f"{self._where}: HDF5 itself failed on {place}: {ended}; the file is damaged or hostile: "
@@ -107,6 +107,12 @@ class Hdf5Guard:
     def close(self) -> None:
         """End the process."""
         self._child.close()
+
+
+def _place(method: str, path: str = "", attribute: str = "") -> str:
+    if method == "texts":
+        return f"the attribute {printable(attribute)} of {printable(path or '/')!r}"
+    return printable(path or "the root group")
 
 
 def _forked(content: Hdf5Content, memory: int, seconds: float, output: mmap.mmap | None) -> ForkedChild:

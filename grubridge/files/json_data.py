@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from grubridge.errors import CorruptFileError, UnsafeFileError
 
+from .limits import excess
 from .text import printable
 
 __all__ = ["LARGEST_JSON", "parse_json"]
@@ -28,11 +29,9 @@ def parse_json(content: bytes | str, where: str) -> object:
         CorruptFileError: when it is not JSON, repeats a key or holds NaN or infinity.
         UnsafeFileError: when it is larger or deeper than any model needs.
     """
-    if len(content) > LARGEST_JSON:
-        raise UnsafeFileError(
-            f"{where}: {len(content)} bytes of JSON, and the limit is {LARGEST_JSON}; a real model does not "
-            "need that: the file is damaged or hostile"
-        )
+    problem = excess(len(content), LARGEST_JSON)
+    if problem:
+        raise UnsafeFileError(f"{where}: its JSON {problem}")
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content
         parsed = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)

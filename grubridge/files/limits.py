@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Limits", "allowed", "current", "enough_for", "in_mib", "limits", "physical_memory"]
+__all__ = ["Limits", "allowed", "current", "excess", "in_mib", "limits", "memory_advice", "physical_memory"]
 
 _READING = 1 << 30
+_OUT_OF_MEMORY = re.compile(r"alloc|out of memory|\boom\b|memoryerror|SIGKILL", re.IGNORECASE)
 _CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
@@ -80,9 +82,35 @@ def allowed(size: int) -> int:
     return size * current().reading // _READING
 
 
-def enough_for(size: int, limit: int) -> str:
-    """Return the --max-memory with which `size` bytes may be taken for what may take `limit` by default."""
-    return in_mib(-(-size * _READING // limit))
+def excess(size: int, limit: int) -> str:
+    """Return why `size` bytes are too many for what may take `limit` by default; "" where they are not."""
+    most = allowed(limit)
+    if size <= most:
+        return ""
+    enough = f"--max-memory {in_mib(-(-size * _READING // limit))}"
+    given = current().max_memory
+    if given is None:
+        allowing = "are allowed for it"
+        advice = f"no real model needs that: the file is damaged or hostile. If you trust it: {enough}"
+    else:
+        allowing, advice = f"--max-memory {in_mib(given)} allows for it", f"{enough} is enough"
+    return f"would take {_words(size)} of memory, more than the {_words(most)} that {allowing}; {advice}"
+
+
+def _words(size: int) -> str:
+    return f"{size:,} bytes" if size < 1 << 20 else f"{size / 2**20:,.0f} MiB"
+
+
+def memory_advice(words: str, memory: int | None) -> str:
+    """Return what to do where the last words of a process are of memory that it did not get; "" for others.
+
+    Args:
+        words: what it said.
+        memory: the bytes that it might take; None where nothing limits it.
+    """
+    if memory is None or _OUT_OF_MEMORY.search(words) is None:
+        return ""
+    return f"it may take {in_mib(memory)} of memory beside its own; --max-memory SIZE allows more"
 
 
 def in_mib(size: int) -> str:

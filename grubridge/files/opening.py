@@ -15,7 +15,7 @@ from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError
 from grubridge.spec import Array
 
 from .changes import note_open
-from .limits import allowed, current, enough_for, in_mib
+from .limits import excess
 from .text import printable
 
 __all__ = ["FileMap", "MappedFile", "check_budget", "check_openable", "identity", "open_for_writing", "shown"]
@@ -143,21 +143,9 @@ def check_budget(path: Path, size: int, what: str, limit: int) -> None:
     Raises:
         UnsafeFileError: when `size` is above the limit.
     """
-    most = allowed(limit)
-    if size <= most:
-        return
-    given = current().max_memory
-    if given is None:
-        reason = (
-            "that are allowed for it; no real model needs that: the file is damaged or hostile. If you trust "
-            f"it, --max-memory {enough_for(size, limit)} lets it in"
-        )
-    else:
-        reason = f"that --max-memory {in_mib(given)} allows for it; {enough_for(size, limit)} would be enough"
-    raise UnsafeFileError(
-        f"{shown(path)}: {printable(what)} would take {size / 2**20:,.0f} MiB of memory, more than the "
-        f"{most / 2**20:,.0f} MiB {reason}"
-    )
+    problem = excess(size, limit)
+    if problem:
+        raise UnsafeFileError(f"{shown(path)}: {printable(what)} {problem}")
 
 
 def open_for_writing(path: Path) -> int:

@@ -56,11 +56,8 @@ class _BoundedFile(FileIO):
     """A file that refuses the one large read of `zipfile`: a directory whose size is a claim of the file."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _LARGEST_DIRECTORY:
-            raise UnsafeFileError(
-                f"{shown(str(self.name))}: the zip directory claims {size} bytes, and the limit is "
-                f"{_LARGEST_DIRECTORY}; a real model does not need that: the file is damaged or hostile"
-            )
+        if size is not None:
+            check_budget(Path(str(self.name)), size, "the zip directory", _LARGEST_DIRECTORY)
         return super().read(size) or b""
 
 
@@ -133,15 +130,21 @@ def _checked(file: FileMap, info: zipfile.ZipInfo) -> ZipEntry:
     return ZipEntry(info.filename, offset, info.file_size, info.compress_size, deflated, info.CRC)
 
 
-def read_entry(path: Path, entry: ZipEntry, limit: int) -> bytes:
+def read_entry(path: Path, entry: ZipEntry, limit: int, *, may_be_zeros: bool = False) -> bytes:
     """Return the content of `entry`, checked against its CRC.
+
+    Args:
+        path: the archive.
+        entry: the entry.
+        limit: the bytes that it may take by default.
+        may_be_zeros: whether it may be deflated as far as only a bomb, or an array of zeros, is.
 
     Raises:
         UnsafeFileError: when it is larger than `limit` bytes, or deflated beyond all reason.
         CorruptFileError: when its content is not what the directory says.
     """
     check_budget(path, entry.size, f"zip entry {entry.name}", limit)
-    if unpacks_too_far(entry.compressed_size, entry.size):
+    if not may_be_zeros and unpacks_too_far(entry.compressed_size, entry.size):
         raise UnsafeFileError(
             f"{shown(path)}: zip entry {printable(entry.name)} unpacks {entry.compressed_size} bytes into "
             f"{entry.size}; that is a zip bomb, not a model"

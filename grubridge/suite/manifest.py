@@ -25,7 +25,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grubridge.backends.registry import TIMEOUT
 from grubridge.checker.findings import Tolerance
 from grubridge.checker.probe import BATCH, STEPS
 
@@ -74,7 +73,7 @@ class Pair:
         skip_unsafe: read the GRUs of Keras models that hold code, which is not run.
         example: the path of an .npz file of a recorded run of your own code.
         tolerance: a table of atol and rtol, which then decide, and not the rounding bound.
-        timeout: the seconds that each run may take.
+        timeout: the seconds that each run may take; None for what `limits` says.
         xfail: why the files are expected to be different. If they turn out not to be, the suite fails.
         folder: that of the manifest.
         line: of the manifest on which the pair begins, counted from 1; None when it is not known.
@@ -95,7 +94,7 @@ class Pair:
     skip_unsafe: bool = False
     example: str | None = None
     tolerance: Tolerance | None = None
-    timeout: float = TIMEOUT
+    timeout: float | None = None
     xfail: str | None = None
     folder: Path = Path()
     line: int | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import traceback
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from grubridge.errors import GRUBridgeError
+from grubridge.files.limits import Limits, limits
 
 from .manifest import Pair
 from .result import PairResult, PairStatus
@@ -27,10 +28,12 @@ class Way:
     Args:
         weights_only: compare the files' numbers, and run nothing.
         keep_pictures: keep what an HTML page shows beyond the reports.
+        limits: what reading and running may take, unless the manifest says it of a pair.
     """
 
     weights_only: bool = False
     keep_pictures: bool = False
+    limits: Limits = field(default_factory=Limits)
 
 
 def check_pair(pair: Pair, way: Way | None = None, serve: Serve | None = None) -> PairResult:
@@ -48,7 +51,8 @@ def check_pair(pair: Pair, way: Way | None = None, serve: Serve | None = None) -
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            found |= _judged(pair, _report(pair, way, serve), strict=not way.weights_only)
+            with limits(max_memory=way.limits.max_memory, timeout=pair.timeout or way.limits.timeout):
+                found |= _judged(pair, _report(pair, way, serve), strict=not way.weights_only)
         except GRUBridgeError as error:
             found |= {"status": "trouble", "trouble": str(error)}
         except MemoryError as error:
@@ -113,7 +117,6 @@ def _of_runs(pair: Pair, serve: Serve | None) -> dict[str, Any]:
         "device": pair.device,
         "allow_tf32": pair.allow_tf32,
         "tolerance": pair.tolerance,
-        "timeout": pair.timeout,
         "serve": serve,
     }
 

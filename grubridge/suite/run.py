@@ -13,6 +13,7 @@ import numpy as np
 
 from grubridge.backends.registry import BACKENDS, available
 from grubridge.errors import ManifestError
+from grubridge.files.limits import current
 from grubridge.version import __version__
 
 from .keeping import Keeper
@@ -79,7 +80,7 @@ def check(  # noqa: PLR0913 - the options of one command
     chosen, warnings = _chosen(read.pairs, select, weights_only=weights_only)
     keeper = Keeper(read, locked=locked, use_lock=use_lock) if own else None
     found: list[PairResult] = []
-    for result in _results(chosen, keeper, Way(weights_only, keep_pictures), jobs, scheduler):
+    for result in _results(chosen, keeper, Way(weights_only, keep_pictures, current()), jobs, scheduler):
         found.append(result)
         if progress is not None:
             progress(result, len(found), len(chosen))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from grubridge.backends.pool import Serve
-from grubridge.backends.registry import DEVICE, TIMEOUT
+from grubridge.backends.registry import DEVICE
 from grubridge.checker.carry_out import Conditions, Task, carry_out
 from grubridge.checker.executed import Probes
 from grubridge.checker.findings import Tolerance
@@ -47,7 +47,6 @@ def verify(  # noqa: PLR0913 - the options of one command
     tolerance: Tolerance | None = None,
     hints: ReadHints | None = None,
     example: Path | str | None = None,
-    timeout: float = TIMEOUT,
     serve: Serve | None = None,
     keep_pictures: bool = False,
 ) -> CheckReport:
@@ -75,7 +74,6 @@ def verify(  # noqa: PLR0913 - the options of one command
             weights leave out.
         example: an .npz file of a recorded run of one's own code (`checker.recording`), which is held against
             the first file's equations.
-        timeout: the seconds that each run in a process of its own may take, its framework's start aside.
         serve: the processes of runtimes to use (`backends.pool.Pool.serve`), where several checks share them;
             None starts one of each that is needed, and ends it.
         keep_pictures: keep what an HTML page shows beyond the report (`CheckReport.pictures`).
@@ -116,7 +114,7 @@ def verify(  # noqa: PLR0913 - the options of one command
             known=Verdict.DIFFERENT,
             keep_pictures=keep_pictures,
         )
-    recorded = None if recording is None else _recorded(recording, groups)
+    recorded = None if recording is None else _recorded(recording, groups, keep_pictures=keep_pictures)
     if recording is not None and not runs:
         probe = recording.probe(groups[0][0].spec)
         return report(groups, [], probe, recorded=recorded, keep_pictures=keep_pictures)
@@ -130,7 +128,7 @@ def verify(  # noqa: PLR0913 - the options of one command
 
     with tempfile.TemporaryDirectory(prefix="grubridge-") as folder:
         tasks = [Task(plan_group(group, backends, Path(folder)), probes(group)) for group in groups]
-        conditions = Conditions(device, allow_tf32, tolerance, timeout, serve, keep_pictures)
+        conditions = Conditions(device, allow_tf32, tolerance, serve, keep_pictures)
         outcomes = carry_out(tasks, conditions, Path(folder))
     return report(
         groups,
@@ -142,11 +140,11 @@ def verify(  # noqa: PLR0913 - the options of one command
     )
 
 
-def _recorded(recording: Recording, groups: Sequence[Sequence[Subject]]) -> Outcome:
+def _recorded(recording: Recording, groups: Sequence[Sequence[Subject]], *, keep_pictures: bool) -> Outcome:
     if len(groups) > 1:
         raise ProbeError("an example is a run of one GRU: choose it with --stack NAME, or --map A=B")
     first = groups[0][0]
-    return held(first.label, first.spec, recording)
+    return held(first.label, first.spec, recording, keep_pictures=keep_pictures)
 
 
 class _Converted(Protocol):

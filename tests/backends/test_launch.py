@@ -16,7 +16,6 @@ from grubridge.backends.base import Artifact, choose_device, precision
 from grubridge.backends.launch import Job, devices, run_jobs
 from grubridge.backends.registry import (
     BACKENDS,
-    TIMEOUT,
     BackendEntry,
     available,
     find,
@@ -31,6 +30,7 @@ from grubridge.errors import (
     MissingDependencyError,
     ProbeError,
 )
+from grubridge.files.limits import limits
 from grubridge.traces import DirectionTrace, Probe, Trace
 
 PROBE = Probe(np.arange(24.0).reshape(2, 3, 4), {(0, "backward"): np.full((2, 1), 0.5)}, np.array([3, 1]))
@@ -40,6 +40,7 @@ import os, sys, tempfile, time
 import numpy as np
 from grubridge.errors import BackendError, CannotRunError, ProbeError
 from grubridge.spec import Gates
+from grubridge.files.limits import limits
 from grubridge.traces import DirectionTrace, Trace
 
 def version():
@@ -92,8 +93,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Job
     return job
 
 
-def run_job(job: Job, timeout: float = TIMEOUT) -> Trace:
-    (outcome,) = run_jobs([job], timeout)
+def run_job(job: Job) -> Trace:
+    (outcome,) = run_jobs([job])
     if isinstance(outcome, GRUBridgeError):
         raise outcome
     return outcome
@@ -188,10 +189,15 @@ def test_a_silent_exit_is_an_error(fake: Callable[[str], Job]) -> None:
 def test_a_hang_is_ended(fake: Callable[[str], Job]) -> None:
     started = time.monotonic()
 
-    with pytest.raises(
-        BackendError, match=r"fake failed: it gave no answer within 2 s, so its process was ended"
+    with (
+        pytest.raises(
+            BackendError,
+            match=r"fake failed: it gave no answer within 2 s, so its process was ended; try fewer or "
+            r"shorter sequences, a smaller model, or --timeout SECONDS$",
+        ),
+        limits(timeout=2),
     ):
-        run_job(fake("sleep"), timeout=2)
+        run_job(fake("sleep"))
     assert time.monotonic() - started < 20
 
 

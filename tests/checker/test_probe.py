@@ -42,7 +42,7 @@ def test_sizes_and_seeds_that_cannot_be() -> None:
         random_probe([SPEC], seed=-1, batch=4, steps=24)
     too_much = (
         r"4 sequences of 100000000 steps, 10 numbers each, would take more than 1,024 MiB; "
-        r"ask for fewer sequences \(batch\) or shorter ones \(steps\)"
+        r"ask for fewer sequences \(batch\) or shorter ones \(steps\), or allow it more \(--max-memory SIZE\)"
     )
     with pytest.raises(ProbeError, match=too_much):
         random_probe([SPEC], seed=0, batch=4, steps=100_000_000)

@@ -249,8 +249,8 @@ def test_checkpoints_are_not_written(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells how much memory there is")
 def test_the_child_takes_no_more_memory_than_it_should() -> None:
     program = (
-        "from grubridge.formats.tensorflow.child import _limit_memory\n"
-        "_limit_memory(256 << 20)\n"
+        "from grubridge.files.confinement import limit_address_space\n"
+        "limit_address_space(256 << 20)\n"
         "print(len(bytes(128 << 20)))\n"
         "bytes(512 << 20)\n"
     )

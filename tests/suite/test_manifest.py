@@ -24,7 +24,7 @@ def test_what_a_manifest_says(tmp_path: Path) -> None:
     kws, old = read_manifest(path).pairs
 
     assert (kws.name, kws.artifacts) == ("kws", ("models/kws.keras", "models/kws.onnx", "models/kws.pt"))
-    assert (kws.map, kws.stack, kws.xfail, kws.timeout) == ({"gru": "gru_1"}, None, None, 600)
+    assert (kws.map, kws.stack, kws.xfail, kws.timeout) == ({"gru": "gru_1"}, None, None, None)
     assert (kws.inputs, kws.device) == (Inputs(seed=3, steps=12), "cpu")
     assert kws.tolerance == Tolerance(1e-5, 0)
     assert (kws.line, old.line) == (8, 13)

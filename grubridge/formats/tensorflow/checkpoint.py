@@ -25,6 +25,7 @@ import numpy as np
 from grubridge.errors import CorruptFileError, FileFormatError, MissingDependencyError
 from grubridge.files.checkpoint_names import INDEX, shards
 from grubridge.files.child_environment import child_environment
+from grubridge.files.limits import current, memory_advice
 from grubridge.files.opening import check_openable, shown
 from grubridge.files.tensors import StoredTensor
 from grubridge.files.text import listed, printable
@@ -96,16 +97,17 @@ class Checkpoint:
         prefix = str(self.path.absolute()).removesuffix(INDEX)
         with TemporaryDirectory(prefix="grubridge-") as name:
             folder = Path(name)
-            memory = _MEMORY + 4 * self._stored
+            memory = current().max_memory or _MEMORY + 4 * self._stored
             request = {"prefix": prefix, "names": keys, "most": _READ_AT_ONCE, "memory": memory}
             (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-            answer = self._answer(folder)
+            answer = self._answer(folder, memory)
             for number, key in enumerate(answer["values"]):
                 self._values[key] = (folder / f"{number}.bin").read_bytes()
         tensors: list[dict[str, Any]] = answer["tensors"]
         return tensors
 
-    def _answer(self, folder: Path) -> dict[str, Any]:
+    def _answer(self, folder: Path, memory: int) -> dict[str, Any]:
+        timeout = current().timeout or _TIMEOUT
         try:
             ended = subprocess.run(
                 [sys.executable, "-m", "grubridge.formats.tensorflow.child", str(folder)],
@@ -113,16 +115,20 @@ class Checkpoint:
                 env=child_environment(str(folder)),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=_TIMEOUT,
+                timeout=timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise self._refusal(f"TensorFlow did not read it within {_TIMEOUT:g} s") from None
+            raise self._refusal(
+                f"TensorFlow did not read it within {timeout:g} s (--timeout SECONDS gives it longer)"
+            ) from None
         path = folder / "answer.json"
         if not path.exists():
             last = ended.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            advice = memory_advice(last, memory)
             raise self._refusal(
                 f"TensorFlow ended with exit code {ended.returncode} while it read it: {printable(last)}"
+                + (advice and f" ({advice})")
             )
         answer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if "unusable" in answer:
@@ -132,8 +138,10 @@ class Checkpoint:
                 "tensorflow",
             )
         if "error" in answer:
+            advice = memory_advice(answer["error"], memory)
             raise self._refusal(
                 f"TensorFlow does not read this checkpoint: {printable(answer['error'], _LONGEST_WORDS)}"
+                + (advice and f" ({advice})")
             )
         return answer
 

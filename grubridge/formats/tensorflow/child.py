@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from grubridge.files.confinement import limit_address_space
+
 __all__ = ["main"]
 
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -38,7 +40,7 @@ def main(folder: Path) -> None:
 def _answer(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     import tensorflow as tf
 
-    _limit_memory(request["memory"])
+    limit_address_space(request["memory"])
     reader = tf.train.load_checkpoint(request["prefix"])
     wanted, tensors = request["names"], []
     if wanted is None:
@@ -49,16 +51,6 @@ def _answer(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     for number, key in enumerate(wanted):
         (folder / f"{number}.bin").write_bytes(reader.get_tensor(key).tobytes())
     return {"tensors": tensors, "values": wanted}
-
-
-def _limit_memory(further: int) -> None:
-    """Let a damaged index ask for `further` bytes at most; only Linux tells how many there are now."""
-    pages = Path("/proc/self/statm")
-    if pages.exists():
-        import resource
-
-        now = int(pages.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (now + further, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def _listed(reader: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - untyped library
