@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from grubridge.errors import ProbeError
-from grubridge.files.opening import check_budget, check_openable, shown
-from grubridge.files.text import printable
+from grubridge.errors import CorruptFileError, ProbeError
+from grubridge.files.npy import LARGEST, read_numpy
+from grubridge.files.opening import shown
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place
 
 __all__ = ["LARGEST", "check_numbers", "described", "read_arrays", "states_by_place"]
-
-LARGEST = 1 << 30  # bytes of what one file holds
 
 
 def read_arrays(path: Path) -> Mapping[str, Array] | Array:
@@ -29,22 +23,12 @@ def read_arrays(path: Path) -> Mapping[str, Array] | Array:
         ProbeError: when it is neither, or is damaged.
         FileFormatError: when it cannot be opened, or is too large.
     """
-    check_openable(path)
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
-            check_budget(path, size, "its content", LARGEST)
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return loaded
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        # numpy takes what it does not know for a pickle, and tells the user how to run it
-        why = "" if "unsafely" in str(error) else f" ({printable(error)})"
+        return read_numpy(path)
+    except CorruptFileError as error:
+        why = str(error).removeprefix(shown(path)).lstrip(":, ")
         raise ProbeError(
-            f"{shown(path)}: this is not an .npy or .npz file of numbers{why}; "
+            f"{shown(path)}: this is not an .npy or .npz file of numbers ({why}); "
             "write one with numpy.savez(path, x=x)"
         ) from error
 

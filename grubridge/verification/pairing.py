@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from grubridge.artifacts import OpenArtifact, open_artifact
 from grubridge.checker.plan import Subject
@@ -76,7 +77,7 @@ def open_with_hints(path: Path, hints: ReadHints) -> tuple[OpenArtifact, ReadHin
         artifact = _by_layout(path, hints)
         if artifact.contents.stacks:
             return artifact, _of_layout(hints)
-    foreign = {name: None for name in hints.given() if name not in found or name == "layout"}
+    foreign: dict[str, Any] = {name: None for name in hints.given() if name not in found or name == "layout"}
     own = replace(hints, **foreign)
     return open_artifact(path, None, own), own
 

@@ -206,7 +206,7 @@ def test_files_that_are_no_recording(tmp_path: Path) -> None:
 
 
 def test_sizes_are_looked_at_before_memory_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grubridge.checker.arrays.LARGEST", 1 << 20)
+    monkeypatch.setattr("grubridge.files.npy.LARGEST", 1 << 20)
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, x=np.zeros((1 << 18, 1, 1)), hidden=np.zeros((1 << 18, 1, 1)))
     assert path.stat().st_size < 1 << 14

@@ -1,6 +1,6 @@
 """What a Keras model's configuration holds that is not data: code, and ways out of the file.
 
-Keras can store a Lambda layer's bytecode (keras/src/layers/core/lambda_layer.py; in Keras 1 and 2 as a list), a
+Keras can store a Lambda layer's bytecode (keras/src/layers/core/lambda_layer.py; Keras 1 and 2 as a list), a
 pickled torch module (keras/src/utils/torch_utils.py) and the paths of other files. grubridge touches none of
 them; whoever opens the file in Keras should know.
 """
@@ -50,7 +50,7 @@ def _held(stored: object) -> Iterator[tuple[str, str]]:
                 yield layer, "holds Python bytecode"
             elif isinstance(kind, str) and isinstance(config, dict):
                 name = config.get("name", value.get("name"))
-                layer = f"{printable(kind)} {printable(name)!r}"  # noqa: PLW2901 - of what is inside it
+                layer = f"{printable(kind)} {printable(name)!r}"
                 yield from ((layer, held) for held in _held_by(kind, config))
             left.extend((item, layer) for item in value.values())
 
