@@ -25,6 +25,8 @@ _SLOW = 5.0
 _MEMORY = 512 << 20
 """Bytes that no input may take beyond what those before it took."""
 
+_ANSWER = 2.0
+"""Seconds that HDF5 has for an answer; changed bytes often turn it in a circle."""
 _EVERY = 500
 _BLIND = 0.3
 """The share of mutations that know nothing of the file's structure."""
@@ -65,13 +67,14 @@ class Probed:
     def __init__(self, reader: str, kept: Path, result: Path) -> None:
         from grubridge.artifacts import NonFiniteWeightWarning
         from grubridge.errors import GRUBridgeError
+        from grubridge.files.limits import limits
 
         from .readers import READERS
 
         self.reader = READERS[reader]
         self.outcome = Outcome()
         self._name, self._kept, self._result = reader, kept, result
-        self._refusal = GRUBridgeError
+        self._refusal, self._limits = GRUBridgeError, limits
         shared = Path("/dev/shm")  # noqa: S108 - files in memory, in a folder of their own
         self._folder = Path(tempfile.mkdtemp(prefix="grubridge-fuzz-", dir=shared if shared.is_dir() else None))
         (self._folder / "weights.bin").write_bytes(bytes(range(256)) * 8)
@@ -103,7 +106,8 @@ class Probed:
         self._seen.clear()
         memory, started = _memory(), time.process_time()
         try:
-            self.reader.read(path)
+            with self._limits(timeout=_ANSWER):
+                self.reader.read(path)
             outcome.accepted += 1
         except self._refusal:
             outcome.refused += 1

@@ -7,6 +7,7 @@ import pickletools
 import re
 import struct
 from collections.abc import Iterator
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -65,7 +66,7 @@ def json_tree(data: bytes, rng: Random) -> bytes:
         holder = {"": document}
         container, key = rng.choice(list(_members(holder)))
         _change(container, key, rng)
-        document = holder.get("", rng.choice(_ODD))
+        document = holder.get("", deepcopy(rng.choice(_ODD)))
     return json.dumps(document, ensure_ascii=rng.random() < 0.9).encode("utf-8", "surrogatepass")
 
 
@@ -97,7 +98,7 @@ def _change(container: Any, key: Any, rng: Random) -> None:  # noqa: ANN401 - JS
         case 4:
             container[key] = _nested(value, rng.choice((3, 40, 300)))
         case _:
-            container[key] = rng.choice(_ODD)
+            container[key] = deepcopy(rng.choice(_ODD))
 
 
 def _nested(value: object, depth: int) -> object:

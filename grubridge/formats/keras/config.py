@@ -90,18 +90,19 @@ def recurrent_layer(
     Raises:
         CorruptFileError: when it cannot be a configuration that Keras wrote.
     """
-    kind, config = str(entry["class_name"]), entry["config"]
+    kind = str(entry["class_name"])
     shown = f"{printable(kind)} {printable(path[-1])!r}"
     if not is_keras_own(entry):
         recurrent = kind in (*_GRUS, *_OTHERS, "RNN", "Bidirectional")
         return f"{shown} of module {printable(entry.get('module'))}" if recurrent else None
     where = f"{where}: {shown}"
     if kind == "Bidirectional":
-        return _bidirectional(config, path, group, where)
+        return _bidirectional(_settings(entry, where), path, group, where)
     if kind in _OTHERS:
         return shown
     if kind not in (*_GRUS, "RNN"):
         return None
+    config = _settings(entry, where)
     direction: Direction = "backward" if flag(config, "go_backwards", where) else "forward"
     cells = tuple(_cells(entry, direction, "", where))
     if not cells:
@@ -130,23 +131,24 @@ def _bidirectional(config: Config, path: tuple[str, ...], group: str, where: str
 
 def _cells(entry: Config, direction: Direction, group: str, where: str) -> Iterator[CellConfig]:
     """Yield the cells of a GRU or of an RNN of GRUCells; none for any other layer."""
-    kind, config = entry["class_name"], entry["config"]
+    kind = entry["class_name"]
     below = f"{group}/".lstrip("/")
     if not is_keras_own(entry):
         return
     if kind in _GRUS:
+        config = _settings(entry, where)
         yield CellConfig(direction, kind, config, group if kind == "CuDNNGRU" else f"{below}cell")
     elif kind == "RNN":
-        cell = entry_of(config.get("cell"), where)
+        cell = entry_of(_settings(entry, where).get("cell"), where)
         stacked = cell["class_name"] == "StackedRNNCells"
-        stored = cell["config"].get("cells") if stacked else [cell]
+        stored = _settings(cell, where).get("cells") if stacked else [cell]
         if not isinstance(stored, list) or not stored:
             raise CorruptFileError(f"{where} should list its cells")
         cells = [entry_of(one, where) for one in stored]
         if all(one["class_name"] == "GRUCell" and is_keras_own(one) for one in cells):
             for index, one in enumerate(cells):
                 numbered = f"/cells/gru_cell{f'_{index}' if index else ''}" if stacked else ""
-                yield CellConfig(direction, "GRUCell", one["config"], f"{below}cell{numbered}")
+                yield CellConfig(direction, "GRUCell", _settings(one, where), f"{below}cell{numbered}")
 
 
 def entry_of(stored: object, where: str) -> Config:
@@ -164,6 +166,17 @@ def entry_of(stored: object, where: str) -> Config:
     raise CorruptFileError(
         f"{where}: expected a Keras layer with class_name and config; received {printable(repr(stored))}"
     )
+
+
+def _settings(entry: Config, where: str) -> Config:
+    """Return the config of a layer that is no model: one without a list of layers in its place."""
+    config = entry["config"]
+    if not isinstance(config, dict):
+        raise CorruptFileError(
+            f"{where}: the config of {printable(entry['class_name'])} should be an object; received "
+            f"{printable(repr(config))}"
+        )
+    return config
 
 
 def is_keras_own(entry: Config) -> bool:

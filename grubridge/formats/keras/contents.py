@@ -151,7 +151,7 @@ def read_layers(
 def layer_io(layer: RecurrentLayer, where: str) -> StackIO:
     """Return how a Keras layer is wired."""
     stored = layer.config.get("merge_mode", "concat") if layer.bidirectional else "concat"
-    if stored not in _MERGE_MODES:
+    if not isinstance(stored, (str, type(None))) or stored not in _MERGE_MODES:
         raise CorruptFileError(
             f"{where}: merge_mode must be concat, sum, mul, ave or null; received {printable(repr(stored))}"
         )
