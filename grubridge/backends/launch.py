@@ -160,5 +160,5 @@ def _advice(told: Message) -> str:
     """Return what may help where a limit was the reason; "" where it was none."""
     if told.get("late"):
         return "; try fewer or shorter sequences, a smaller model, or --timeout SECONDS"
-    advice = memory_advice(told["words"], told.get("memory"))
+    advice = memory_advice(told["words"], told.get("memory"), died=told["error"] == ENDED)
     return advice and f"\n{advice}"

@@ -101,16 +101,18 @@ def _words(size: int) -> str:
     return f"{size:,} bytes" if size < 1 << 20 else f"{size / 2**20:,.0f} MiB"
 
 
-def memory_advice(words: str, memory: int | None) -> str:
-    """Return what to do where the last words of a process are of memory that it did not get; "" for others.
+def memory_advice(words: str, memory: int | None, *, died: bool = False) -> str:
+    """Return what to do where a process may have failed for want of memory; "" where it has not.
 
     Args:
-        words: what it said.
+        words: its last words.
         memory: the bytes that it might take; None where nothing limits it.
+        died: whether it ended; some libraries crash without a word where the user's limit stops them.
     """
-    if memory is None or _OUT_OF_MEMORY.search(words) is None:
+    stopped = _OUT_OF_MEMORY.search(words) or (died and current().max_memory is not None)
+    if memory is None or not stopped:
         return ""
-    return f"it may take {in_mib(memory)} of memory beside its own; --max-memory SIZE allows more"
+    return f"{in_mib(memory)} of memory beside its own were allowed; --max-memory SIZE allows more"
 
 
 def in_mib(size: int) -> str:

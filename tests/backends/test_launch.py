@@ -40,7 +40,6 @@ import os, sys, tempfile, time
 import numpy as np
 from grubridge.errors import BackendError, CannotRunError, ProbeError
 from grubridge.spec import Gates
-from grubridge.files.limits import limits
 from grubridge.traces import DirectionTrace, Trace
 
 def version():
@@ -54,6 +53,8 @@ def run(artifact, probe, device, *, allow_tf32=False):
     if what == "abort":
         print("frame 1\\nthe last \\x1b[31mwords", file=sys.stderr, flush=True)
         os.abort()
+    if what == "eat":
+        raise RuntimeError(f"it had {len(bytearray(200 << 20))} bytes")
     if what == "exit":
         os._exit(3)
     if what == "sleep":
@@ -177,6 +178,20 @@ def test_a_crash_is_an_error_with_the_last_words(fake: Callable[[str], Job]) -> 
         "damaged, or memory too small. Its last words:\n  frame 1\n  the last \\x1b[31mwords"
     )
     assert isinstance(after, Trace)  # in a new process
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells how much memory there is")
+def test_memory_has_a_limit(fake: Callable[[str], Job]) -> None:
+    with limits(max_memory=64 << 20):
+        ate, crashed, after = run_jobs([fake("eat"), fake("abort"), fake("after")])
+
+    allowed = "64MiB of memory beside its own were allowed; --max-memory SIZE allows more"
+    assert isinstance(ate, BackendError)
+    assert str(ate) == (f"model\\x1b.fake: fake failed on it. Its own words:\n  MemoryError: \n{allowed}")
+    assert isinstance(crashed, BackendError)  # which may have been for want of memory
+    assert str(crashed).endswith(f"the last \\x1b[31mwords\n{allowed}")
+    assert isinstance(after, Trace)
+    assert "RuntimeError: it had 209715200 bytes" in str(run_jobs([fake("eat")])[0])  # as much as there is
 
 
 def test_a_silent_exit_is_an_error(fake: Callable[[str], Job]) -> None:

@@ -125,7 +125,7 @@ class Checkpoint:
         path = folder / "answer.json"
         if not path.exists():
             last = ended.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-            advice = memory_advice(last, memory)
+            advice = memory_advice(last, memory, died=True)
             raise self._refusal(
                 f"TensorFlow ended with exit code {ended.returncode} while it read it: {printable(last)}"
                 + (advice and f" ({advice})")
