@@ -14,7 +14,8 @@ _TEXT_AND_NUMBER = re.compile(r"([^0-9]*)([0-9]{0,18})")
 
 def printable(name: object, longest: int = _LONGEST) -> str:
     """Return `name` with control, bidirectional and other odd characters escaped, cut at `longest`."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+    # `ascii`, because a process that may open no more files cannot import a codec
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
