@@ -70,7 +70,7 @@ def test_every_command_ends_in_time(command: str, hanging: Path) -> None:
     ended = grubridge(command, *arguments, "--timeout", "0.4")
 
     assert ended.code == 2
-    assert f"{hanging}: HDF5 itself failed on the attribute" in ended.stderr
+    assert f"{hanging}: HDF5 itself failed on " in ended.stderr
     assert "it gave no answer within 0.4 s; the file is damaged or hostile" in ended.stderr
     assert time.monotonic() - started < 8
 
