@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from grubridge.errors import UnsafeFileError
-from grubridge.files.text import printable
+from grubridge.files.limits import excess
+from grubridge.files.text import quoted
 from grubridge.spec import Array
 
 from .attributes import describe
@@ -52,7 +53,8 @@ class Folder:
         self._tensors = tensors
         self._batch_of_one = batch_of_one
         self._values: dict[Place, Array | RunTime] = dict(given or {})
-        self._left = _BUDGET + 2 * tensors.size
+        self._budget = _BUDGET + 2 * tensors.size
+        self._taken = 0
 
     def value(self, scope: Scope, name: str) -> Array | RunTime:
         """Return the value that `name` stands for in `scope`.
@@ -90,7 +92,7 @@ class Folder:
         if definition is None:
             return RunTime("is not defined anywhere in the model")
         if isinstance(definition, ValueInfoProto):
-            return RunTime(f"comes from the model's input '{printable(name)}'")
+            return RunTime(f"comes from the model's input {quoted(name)}")
         if isinstance(definition, TensorProto):
             return self._tensors.array(definition)
         if _unknown(definition, name):
@@ -111,12 +113,9 @@ class Folder:
 
     def _take(self, size: int) -> None:
         """Account for `size` bytes of a new array, before it is made."""
-        self._left -= max(size, 0)
-        if self._left < 0:
-            raise UnsafeFileError(
-                f"computing its constants would take {size:,} bytes and more, far beyond the size of the "
-                "file; no real model needs that, so the file is damaged or hostile"
-            )
+        self._taken += max(size, 0)
+        if problem := excess(self._taken, self._budget):
+            raise UnsafeFileError(f"computing its constants {problem}")
 
 
 def _unknown(node: NodeProto, name: str) -> bool:
