@@ -277,7 +277,7 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path, name: str) -> N
     before, extra = _bombs()[name]
     model = _with(plain, {"W": (before, extra)}).model()
 
-    with pytest.raises(UnsafeFileError, match=r"computing its constants would take [\d,]+ MiB of memory, more than"):
+    with pytest.raises(UnsafeFileError, match=r"computing its constants would take [\d,]+ MiB"):
         read_one(model, tmp_path)
 
 
