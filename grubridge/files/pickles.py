@@ -72,7 +72,8 @@ def read_pickle(
                 raise UnsafeFileError(f"{where}: its pickle has more than {_MOST_OPCODES:,} instructions")
             machine.carry_out(opcode.name, argument)
         return machine.pop()
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, DeprecationWarning) as error:
+        # the warning, where it is an error, is Python's of odd escapes in text
         raise CorruptFileError(
             f"{where}: its pickle is damaged at byte {position} ({printable(error)}); "
             "copy or download it again"
