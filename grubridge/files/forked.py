@@ -15,7 +15,7 @@ import struct
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -34,6 +34,7 @@ _FATAL = [
     for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTERM", "SIGXCPU")
     if hasattr(signal, name)
 ]
+_USUAL_FILES = 1024
 _QUIETLY = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -179,10 +180,17 @@ def _let_go(kept: int) -> None:
     for standard in range(3):
         if standard != kept:
             os.dup2(nothing, standard)
-    for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+    for number in _open_files():
         if number > 2 and number != kept:
             with suppress(OSError):  # the listing's own
                 os.close(number)
+
+
+def _open_files() -> Iterable[int]:
+    try:
+        return [int(path.name) for path in Path("/dev/fd").iterdir()]
+    except OSError:  # some jails have no such folder
+        return range(_USUAL_FILES)
 
 
 def _end(connection: socket.socket, child: int, owner: int) -> int | None:

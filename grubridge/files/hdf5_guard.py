@@ -8,6 +8,7 @@ started anew. Arrays come back through memory that both share.
 from __future__ import annotations
 
 import mmap
+import weakref
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -18,7 +19,7 @@ from .child_process import ChildProcess, Ended
 from .forked import CAN_FORK, ForkedChild
 from .hdf5_content import Hdf5Content
 from .limits import allowed, current
-from .text import printable
+from .text import printable, quoted
 
 __all__ = ["VALUES", "Hdf5Guard"]
 
@@ -42,7 +43,7 @@ class Hdf5Guard:
 
         Args:
             content: the file.
-            size: the bytes of the array that it is to read into `output`; 0 when it reads none.
+            size: the bytes of the array that `read` is asked for; 0 when it reads none.
 
         Raises:
             CorruptFileError: when HDF5 cannot open it.
@@ -66,7 +67,13 @@ class Hdf5Guard:
                 f"{self._where}: HDF5 reads it in a process of its own, and the system refuses that one: "
                 f"{printable(error)}"
             ) from None
-        self.ask("open")
+        self.close = weakref.finalize(self, self._child.close)
+        """End the process."""
+        try:
+            self.ask("open")
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Hdf5Guard:
         return self
@@ -104,14 +111,10 @@ class Hdf5Guard:
         self.ask("read", path)
         return self._values()
 
-    def close(self) -> None:
-        """End the process."""
-        self._child.close()
-
 
 def _place(method: str, path: str = "", attribute: str = "") -> str:
     if method == "texts":
-        return f"the attribute {printable(attribute)} of {printable(path or '/')!r}"
+        return f"the attribute {printable(attribute)} of {quoted(path or '/')}"
     return printable(path or "the root group")
 
 

@@ -344,6 +344,36 @@ def test_without_a_fork_a_process_is_started(
             assert np.array_equal(file.array(name).load(), VALUES)
 
 
+@pytest.mark.parametrize("forks", [True, False])
+def test_what_is_no_hdf5_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, forks: bool
+) -> None:
+    monkeypatch.setattr(hdf5_guard, "CAN_FORK", forks)
+    (tmp_path / "no.h5").write_bytes(b"something else")
+
+    with pytest.raises(CorruptFileError, match=r"no\.h5: the root group cannot be read"):
+        Hdf5File(tmp_path / "no.h5")
+
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_files_are_let_go_where_nothing_lists_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.iterdir
+
+    def missing(folder: Path) -> object:
+        if str(folder) == "/dev/fd":
+            raise FileNotFoundError
+        return real(folder)
+
+    with (path.parent / "open").open("wb") as held:
+        monkeypatch.setattr(Path, "iterdir", missing)
+        _replaced(monkeypatch, "has", lambda _, number: Path(f"/proc/self/fd/{number}").exists())
+        with Hdf5File(path) as file:
+            assert not file.has(str(held.fileno()))
+            assert file.has("1")
+
+
 def test_a_process_that_the_system_refuses(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
