@@ -9,7 +9,7 @@ from pathlib import Path
 from grubridge.errors import GRUBridgeError, StackSelectionError, UnknownFormatError
 from grubridge.files.opening import shown
 from grubridge.files.strips import all_finite
-from grubridge.files.text import listed, nearest, printable
+from grubridge.files.text import listed, nearest, printable, quoted
 from grubridge.files.written import WrittenArrays
 from grubridge.formats.base import Contents, FormatAdapter, ReadHints, StackEntry
 from grubridge.formats.registry import adapter, detect, located
@@ -73,7 +73,7 @@ class OpenArtifact:
         known = {entry.name: entry for entry in self._selectable()}
         if name not in known:
             raise StackSelectionError(
-                f"{shown(self.path)}: no GRU is called {printable(name)!r}.{nearest(name, known)} "
+                f"{shown(self.path)}: no GRU is called {quoted(name)}.{nearest(name, known)} "
                 f"It holds: {listed(list(known))}",
                 list(known),
             )

@@ -32,7 +32,7 @@ from grubridge.errors import (
 from grubridge.files.changes import watched
 from grubridge.files.opening import shown
 from grubridge.files.staging import check_target, staged
-from grubridge.files.text import nearest
+from grubridge.files.text import nearest, quoted
 from grubridge.formats.base import ReadHints
 from grubridge.live.running import find_gru
 from grubridge.reference import run as run_reference
@@ -205,7 +205,7 @@ def _in_memory(model: object, stack: str | None, backend: str | None, hints: Rea
     if backend not in (None, gru.backend, REFERENCE):
         raise BackendError(
             f"a model in memory runs in its own framework, {gru.backend}, or by the float64 equations "
-            f"({REFERENCE}); received backend {backend!r}: write it to a file first"
+            f"({REFERENCE}); received backend {quoted(backend)}: write it to a file first"
         )
     return _Found(f"{type(model).__name__} in memory", gru.name, gru.spec, gru.run)
 
@@ -216,7 +216,7 @@ def _in_file(path: Path, stack: str | None, backend: str | None, hints: ReadHint
     name = backend or native_backend(artifact.format.NAME)
     known = [*BACKENDS, REFERENCE]
     if name not in known:
-        raise BackendError(f"unknown backend {name!r}.{nearest(name, known)} Known: {', '.join(known)}")
+        raise BackendError(f"unknown backend {quoted(name)}.{nearest(name, known)} Known: {', '.join(known)}")
     spec = artifact.read(entry)
     about = CheckedArtifact(
         shown(path), str(path), artifact.format.NAME, entry.name, spec.dtype.name, sha256=None
@@ -249,6 +249,6 @@ def _run(subject: Subject, backend: str, probe: Probe, device: str) -> Trace:
 def _equations(spec: GRUSpec, probe: Probe, device: str) -> Trace:
     if device not in ("auto", "cpu"):
         reason = "the float64 equations run on the CPU"
-        raise DeviceError(f"{reason}; received device {device!r}", reason)
+        raise DeviceError(f"{reason}; received device {quoted(device)}", reason)
     with np.errstate(all="ignore"):  # weights may hold NaN, of which the user has been warned
         return replace(run_reference(spec, probe), native=False)

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from grubridge.errors import DeviceError, ProbeError
+from grubridge.files.text import quoted
 from grubridge.spec import Array
 from grubridge.traces import Place, Probe, Trace
 
@@ -110,7 +111,7 @@ def choose_device(wanted: str, offered: Sequence[str]) -> str:
         return cuda[0]
     if wanted in offered or ("cuda" in offered and _NUMBERED.fullmatch(wanted)):
         return wanted
-    message = f"it has no device {wanted!r} here; it offers {', '.join(offered)}"
+    message = f"it has no device {quoted(wanted)} here; it offers {', '.join(offered)}"
     raise DeviceError(message, message)
 
 

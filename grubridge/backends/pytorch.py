@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from grubridge.errors import BackendError
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.layouts.document import from_json
 from grubridge.spec import Array, Direction
 from grubridge.traces import DirectionTrace, Place, Probe, Trace
@@ -123,7 +123,7 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
     pattern = _CELL_KEY if artifact.address["cell"] else _GRU_KEY
     own = {key: value for key, value in below.items() if pattern.fullmatch(key)}
     if not own:
-        raise BackendError(f"its state dict has no GRU under the prefix {printable(prefix)!r}")
+        raise BackendError(f"its state dict has no GRU under the prefix {quoted(prefix)}")
     return own
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from grubridge.errors import BackendError, MissingDependencyError
-from grubridge.files.text import nearest
+from grubridge.files.text import nearest, quoted
 
 __all__ = ["BACKENDS", "DEVICE", "TIMEOUT", "BackendEntry", "available", "find", "native_backend", "require"]
 
@@ -60,7 +60,7 @@ def find(name: str) -> BackendEntry:
     """
     if name not in BACKENDS:
         raise BackendError(
-            f"unknown backend {name!r}.{nearest(name, BACKENDS)} Known backends: {', '.join(BACKENDS)}"
+            f"unknown backend {quoted(name)}.{nearest(name, BACKENDS)} Known backends: {', '.join(BACKENDS)}"
         )
     return BACKENDS[name]
 

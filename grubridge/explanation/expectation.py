@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 import numpy as np
 
 from grubridge.errors import ProbeError
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 
 __all__ = ["Expectation", "Match", "expected_number"]
 
@@ -71,13 +71,11 @@ def expected_number(text: str) -> tuple[float, float, float]:
     except InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite():
-        raise ProbeError(f"an expected value must be a number such as -0.4628; received {printable(text)!r}")
+        raise ProbeError(f"an expected value must be a number such as -0.4628; received {quoted(text)}")
     _, digits, exponent = number.as_tuple()
     value, last_digit = float(number), float(Decimal((0, (1,), int(exponent))))
     if not np.isfinite(value) or not np.isfinite(last_digit):
-        raise ProbeError(
-            f"an expected value must be a number that float64 holds; received {printable(text)!r}"
-        )
+        raise ProbeError(f"an expected value must be a number that float64 holds; received {quoted(text)}")
     relative = _FLOAT32_ROUNDING if len(digits) <= _FLOAT32_DIGITS else _FLOAT64_ROUNDING
     rounding = relative * max(abs(value), 1.0)
     inward, outward = max(last_digit / 2, rounding), max(last_digit, rounding)  # cut off, it lies further out

@@ -13,7 +13,7 @@ from grubridge.checker.arrays import read_arrays
 from grubridge.checker.probe import probe_from_arrays
 from grubridge.errors import ProbeError
 from grubridge.files.opening import check_budget, check_openable, shown
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.spec import GATE_NAMES, Array, GRUSpec
 from grubridge.traces import Probe
 
@@ -87,7 +87,7 @@ def _typed(text: str, input_size: int) -> Array | None:
     if not all(_is_number(number) for row in rows for number in row):
         return None
     if len({len(row) for row in rows}) > 1:
-        raise ProbeError(f"every step must have as many numbers as the others; received {printable(text)!r}")
+        raise ProbeError(f"every step must have as many numbers as the others; received {quoted(text)}")
     return np.array(rows, np.float64)
 
 
@@ -114,7 +114,7 @@ def _table(path: Path) -> Array:
         wrong = next((cell for cell in row if not _is_number(cell)), None)
         where = f"{shown(path)}: row {index + 1 + heading}"
         if wrong is not None:
-            raise ProbeError(f"{where}: expected numbers with commas between; received {printable(wrong)!r}")
+            raise ProbeError(f"{where}: expected numbers with commas between; received {quoted(wrong)}")
         if len(row) != len(rows[0]):
             raise ProbeError(f"{where} has {_columns(len(row))}, the rows before it {len(rows[0])}")
     return np.array([[float(cell) for cell in row] for row in rows])

@@ -11,7 +11,7 @@ from pathlib import Path
 from grubridge.errors import CorruptFileError, UnsafeFileError
 
 from .opening import shown
-from .text import printable
+from .text import quoted
 
 __all__ = ["INDEX", "index_of", "shards"]
 
@@ -67,7 +67,7 @@ def _latest(state: Path) -> Path:
         named = Path(named.name)  # the folder may have moved since
     if ".." in named.parts or "\0" in name:
         raise UnsafeFileError(
-            f"{shown(state)}: it names a checkpoint outside its folder, {printable(name)!r}; "
+            f"{shown(state)}: it names a checkpoint outside its folder, {quoted(name)}; "
             "name the checkpoint itself"
         )
     return state.parent / named.with_name(named.name + INDEX) if named.name else state

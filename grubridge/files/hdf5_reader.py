@@ -19,7 +19,7 @@ from .confinement import confine, limit_seconds
 from .hdf5_content import Hdf5Content
 from .hdf5_storage import check_storage, float_type
 from .opening import check_budget
-from .text import printable
+from .text import printable, quoted
 
 __all__ = ["Asking", "serve"]
 
@@ -89,7 +89,7 @@ class _Reader:
         opened = self._group(group)
         if opened.get_num_objs() > _MOST_MEMBERS:
             raise UnsafeFileError(
-                f"{self.where}: the group {printable(group)!r} has more than {_MOST_MEMBERS} members; "
+                f"{self.where}: the group {quoted(group)} has more than {_MOST_MEMBERS} members; "
                 "no real model needs that"
             )
         for raw in opened:
@@ -122,7 +122,7 @@ class _Reader:
 
     def texts(self, path: str, attribute: str) -> list[str] | None:
         """Return the strings in an attribute of what is at `path`; None without such an attribute."""
-        place = f"the attribute {attribute} of {printable(path or '/')!r}"
+        place = f"the attribute {attribute} of {quoted(path or '/')}"
         owner, name = self._open(path), attribute.encode()
         if owner is None or not h5py.h5a.exists(owner, name):
             return None
@@ -161,13 +161,13 @@ class _Reader:
     def _group(self, path: str) -> h5py.h5g.GroupID:
         opened = self._open(path)
         if not isinstance(opened, h5py.h5g.GroupID):
-            raise CorruptFileError(f"{self.where}: there is no group {printable(path)!r}")
+            raise CorruptFileError(f"{self.where}: there is no group {quoted(path)}")
         return opened
 
     def _dataset(self, path: str) -> h5py.h5d.DatasetID:
         opened = self._open(path)
         if not isinstance(opened, h5py.h5d.DatasetID):
-            raise CorruptFileError(f"{self.where}: there is no array {printable(path)!r}")
+            raise CorruptFileError(f"{self.where}: there is no array {quoted(path)}")
         return opened
 
     def _open(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
@@ -184,6 +184,6 @@ class _Reader:
     def _check_link(self, group: h5py.h5g.GroupID, raw: bytes, path: str) -> None:
         if group.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
             raise UnsafeFileError(
-                f"{self.where}: {printable(path)!r} leads through a soft or external link, which may leave "
+                f"{self.where}: {quoted(path)} leads through a soft or external link, which may leave "
                 "the file; copy the model into a file without links (h5repack, or save it again with Keras)"
             )

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from grubridge.errors import CorruptFileError, UnsafeFileError
 
 from .limits import excess
-from .text import printable
+from .text import printable, quoted
 
 __all__ = ["LARGEST_JSON", "parse_json"]
 
@@ -50,7 +50,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {printable(repeated)!r} is there twice")
+        raise ValueError(f"the key {quoted(repeated)} is there twice")
     return made
 
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["listed", "natural_order", "nearest", "printable"]
+__all__ = ["listed", "natural_order", "nearest", "printable", "quoted"]
 
 _LONGEST = 120
 _TEXT_AND_NUMBER = re.compile(r"([^0-9]*)([0-9]{0,18})")
@@ -19,6 +19,12 @@ def printable(name: object, longest: int = _LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
+def quoted(name: object, longest: int = _LONGEST) -> str:
+    """Return `name` in quotes as Python writes a string, odd characters escaped, cut at `longest`."""
+    text = repr(str(name))
+    return text if len(text) <= longest + 2 else f"{text[: longest - 2]}...{text[-1]}"
+
+
 def listed(names: Sequence[str], longest: int = 12) -> str:
     """Return names with commas between, "and 3 more" in the place of those past `longest`."""
     rest = len(names) - longest
@@ -28,7 +34,7 @@ def listed(names: Sequence[str], longest: int = 12) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ' Did you mean ...?' with the known name closest to `name`, or ''."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    return f" Did you mean {quoted(close[0])}?" if close else ""
 
 
 def natural_order(name: str) -> tuple[tuple[str, int], ...]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from grubridge.errors import InvalidSpecError
 from grubridge.files.tensors import StoredTensor, TensorFile, left_alone, stack_name
-from grubridge.files.text import listed, natural_order, printable
+from grubridge.files.text import listed, natural_order, printable, quoted
 from grubridge.layouts.description import CellLayout
 from grubridge.layouts.finding import FoundStack, find
 from grubridge.layouts.toml import from_json, load, shipped, to_json
@@ -120,8 +120,8 @@ def _entry(
 
 
 def _lacking(stack: FoundStack) -> str:
-    name = printable(stack.prefix.strip("./"))
-    where = f" {name!r}" if name else ""
+    name = stack.prefix.strip("./")
+    where = f" {quoted(name)}" if name else ""
     return f"a cell{where} of the layout {printable(stack.layout.name)} that lacks {listed(stack.missing())}"
 
 

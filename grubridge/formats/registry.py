@@ -9,7 +9,7 @@ from typing import cast
 from grubridge.errors import UnknownFormatError
 from grubridge.files.checkpoint_names import index_of
 from grubridge.files.opening import check_openable, shown
-from grubridge.files.text import nearest
+from grubridge.files.text import nearest, quoted
 
 from .base import FormatAdapter
 
@@ -49,7 +49,7 @@ def adapter(name: str) -> FormatAdapter:
     if name not in FORMATS:
         meant = SUFFIXES.get("." + name.lower().lstrip("."))  # an ending in the place of a format
         hint = f" Did you mean {meant!r}?" if meant else nearest(name, FORMATS)
-        raise UnknownFormatError(f"unknown format {name!r}.{hint} Known formats: {', '.join(FORMATS)}")
+        raise UnknownFormatError(f"unknown format {quoted(name)}.{hint} Known formats: {', '.join(FORMATS)}")
     return cast(FormatAdapter, importlib.import_module(FORMATS[name]))
 
 
@@ -96,7 +96,7 @@ def for_target(path: Path) -> FormatAdapter:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        what = f"the ending {suffix!r} names no format" if suffix else "its name has no ending"
+        what = f"the ending {quoted(suffix)} names no format" if suffix else "its name has no ending"
         raise UnknownFormatError(
             f"{shown(path)}: {what}.{nearest(suffix, SUFFIXES)} "
             f"Known endings: {', '.join(SUFFIXES)}; or name the format with --to"

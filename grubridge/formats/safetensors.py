@@ -19,7 +19,7 @@ from grubridge.files.json_data import parse_json
 from grubridge.files.opening import FileMap, check_budget, open_for_writing, shown
 from grubridge.files.strips import Segment, write_at, write_segments
 from grubridge.files.tensors import StoredTensor, TensorFile
-from grubridge.files.text import printable
+from grubridge.files.text import printable, quoted
 from grubridge.formats.state_dict.contents import grus
 from grubridge.formats.state_dict.layout import CAPABILITIES
 from grubridge.formats.state_dict.plan import lay_out
@@ -142,7 +142,7 @@ def write(
     spec: GRUSpec, path: Path, options: WriteOptions, provenance: Provenance, source: Layout
 ) -> Written:
     """Write the tensors of an nn.GRU or of a layout, without a prefix, and the provenance as metadata."""
-    load = f"safetensors.torch.load_file({printable(path.name)!r})"
+    load = f"safetensors.torch.load_file({quoted(path.name)})"
     planned, notes = lay_out(spec, source, options.layout, load)
     header: dict[str, object] = {_METADATA: {"format": "pt", **provenance.entries}}
     offset = 0

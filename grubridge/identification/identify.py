@@ -13,7 +13,7 @@ from grubridge.files.changes import watched
 from grubridge.files.opening import shown
 from grubridge.files.staging import check_target, staged
 from grubridge.files.tensors import StoredTensor, TensorFile
-from grubridge.files.text import listed, printable
+from grubridge.files.text import listed, printable, quoted
 from grubridge.formats.base import TensorAdapter
 from grubridge.formats.registry import FORMATS, adapter, detect
 from grubridge.layouts.description import CellLayout
@@ -81,7 +81,7 @@ def identify(
         looked_at.append(group)
     if not looked_at:
         names = [name for tensors in file.groups.values() for name in tensors]
-        wanted = f" whose name begins with {printable(stack)!r}" if stack is not None else ""
+        wanted = f" whose name begins with {quoted(stack)}" if stack is not None else ""
         raise StackSelectionError(
             f"{shown(path)}: it holds no tensor{wanted}; it holds {listed(names) or 'none'}"
         )
@@ -190,7 +190,7 @@ def _identification(file: TensorFile, group: _Group, out: str | None) -> Identif
 
 def _write(found: Identification, out: Path, *, force: bool) -> None:
     first = found.fits[0]
-    behind = f"behind {printable(first.prefix)!r} in " if first.prefix else "of "
+    behind = f"behind {quoted(first.prefix)} in " if first.prefix else "of "
     path, example = (printable(Path(name).name) for name in (found.path, found.example))
     said = [
         f"Found from {example}, {found.outputs}, for the tensors {behind}{path}.",

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from grubridge.errors import LayoutError
-from grubridge.files.text import nearest, printable
+from grubridge.files.text import nearest, quoted
 from grubridge.files.toml_data import Limits, read_toml
 
 from .description import CellLayout
@@ -44,7 +44,7 @@ def load(layout: str | Path) -> CellLayout:
         path = Path(layout)
     else:
         raise LayoutError(
-            f"no layout is called {printable(name)!r}.{nearest(name, shipped())} "
+            f"no layout is called {quoted(name)}.{nearest(name, shipped())} "
             f"Known: {', '.join(shipped())}; your own is the path of a .toml file"
         )
     file = read_toml(path, _LIMITS, LayoutError)

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from grubridge.errors import DeviceError, InvalidSpecError, StackSelectionError
-from grubridge.files.text import nearest, printable
+from grubridge.files.text import nearest, printable, quoted
 from grubridge.spec import GRUSpec, Layout
 from grubridge.traces import Probe, Trace
 
@@ -114,7 +114,7 @@ def choose(stacks: Mapping[str, _T], members: Mapping[str, _T], stack: str | Non
     elif stack is None:
         problem = f"it holds {len(stacks)} GRUs: {listed}; choose one with stack=NAME"
     else:
-        problem = f"no GRU is called {printable(stack)!r}.{nearest(stack, known)} It holds: {listed}"
+        problem = f"no GRU is called {quoted(stack)}.{nearest(stack, known)} It holds: {listed}"
     raise StackSelectionError(f"{where}: {problem}", list(known))
 
 
@@ -126,4 +126,6 @@ def check_device(wanted: str, own: str) -> None:
     """
     if wanted not in ("auto", own, own.partition(":")[0]):
         reason = f"the model in memory is on {own} and runs there"
-        raise DeviceError(f"{reason}; received device {wanted!r}: move the model, or leave it out", reason)
+        raise DeviceError(
+            f"{reason}; received device {quoted(wanted)}: move the model, or leave it out", reason
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 from grubridge.errors import ManifestError
 from grubridge.files.plain_data import Key, field_names
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.files.toml_data import Limits, TomlFile, read_toml
 
 from .manifest import Manifest, Pair
@@ -90,7 +90,7 @@ def _manifest(file: TomlFile) -> Manifest:
         own = _pair(value, key, folder)
         if own["name"] in pairs:
             raise ManifestError(
-                f"another pair is called {printable(own['name'])!r} too; give each a name of its own", key
+                f"another pair is called {quoted(own['name'])} too; give each a name of its own", key
             )
         pairs[own["name"]] = Pair(**{**defaults, **own}, folder=file.path.parent, line=lines[index])
     return Manifest(file.path, tuple(pairs.values()))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from grubridge.errors import ManifestError
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 
 __all__ = ["selector"]
 
@@ -38,7 +38,7 @@ class _Parser:
     def whole(self) -> _Chooses:
         found = self._any()
         if self._tokens:
-            raise self._refusal(f"and, or or the end is expected before {printable(self._tokens[0])!r}")
+            raise self._refusal(f"and, or or the end is expected before {quoted(self._tokens[0])}")
         return found
 
     def _any(self) -> _Chooses:
@@ -80,7 +80,7 @@ class _Parser:
         return True
 
     def _refusal(self, why: str) -> ManifestError:
-        return ManifestError(f'-k {printable(self._expression)!r}: {why}; write e.g. -k "kws and not onnx"')
+        return ManifestError(f'-k {quoted(self._expression)}: {why}; write e.g. -k "kws and not onnx"')
 
 
 def _each(parts: Iterable[_Chooses], name: str) -> Iterable[bool]:

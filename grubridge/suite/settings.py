@@ -11,7 +11,7 @@ from grubridge.backends.registry import BACKENDS, DEVICE
 from grubridge.checker.findings import Tolerance
 from grubridge.errors import ManifestError
 from grubridge.files.plain_data import NUMBER, Key, PlainData, field_names
-from grubridge.files.text import nearest, printable
+from grubridge.files.text import nearest, printable, quoted
 from grubridge.layouts.toml import shipped
 
 from .manifest import Inputs, is_path
@@ -125,7 +125,7 @@ def _backends(value: object, key: Key) -> tuple[str, ...]:
 def _device(value: object, key: Key) -> str:
     device = _text(value, key)
     if DEVICE.fullmatch(device) is None:
-        raise ManifestError(f"expected auto, cpu, cuda or cuda:N; received {printable(device)!r}", key)
+        raise ManifestError(f"expected auto, cpu, cuda or cuda:N; received {quoted(device)}", key)
     return device
 
 
@@ -135,7 +135,7 @@ def _layout(value: object, key: Key, folder: Folder) -> str:
         return folder.path(layout, key)
     if layout not in shipped():
         raise ManifestError(
-            f"no layout is called {printable(layout)!r}.{nearest(layout, shipped())} "
+            f"no layout is called {quoted(layout)}.{nearest(layout, shipped())} "
             f"Known: {', '.join(shipped())}; your own is the path of a .toml file",
             key,
         )

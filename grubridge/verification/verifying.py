@@ -21,6 +21,7 @@ from grubridge.checker.recording import Recording, read_recording
 from grubridge.checker.result import CheckReport
 from grubridge.checker.verdict import Verdict
 from grubridge.errors import BackendError, ProbeError
+from grubridge.files.text import quoted
 from grubridge.formats.base import ReadHints
 
 from .pairing import open_all, open_file, paired, subjects
@@ -90,7 +91,7 @@ def verify(  # noqa: PLR0913 - the options of one command
     if not artifacts:
         raise ProbeError("verify needs at least one model file; received none")
     if DEVICE.fullmatch(device) is None:
-        raise BackendError(f"unknown device {device!r}; known: auto, cpu, cuda, cuda:N")
+        raise BackendError(f"unknown device {quoted(device)}; known: auto, cpu, cuda, cuda:N")
     if inputs is not None and (seed, batch, steps, lengths) != (0, BATCH, STEPS, None):
         raise ProbeError("inputs bring their own sizes: leave out seed, batch, steps and lengths")
     recording = None if example is None else read_recording(Path(example))

@@ -64,3 +64,16 @@ def test_library_and_command_line_import_declared_packages_only() -> None:
     }
 
     assert undeclared == set()
+
+
+def test_names_are_quoted_by_one_helper() -> None:
+    twice = re.compile(r"printable\([^{}]*\)!r|[\"']\{printable\([^{}]*\)\}'")  # doubles or hides escapes
+    found = {
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in ("grubridge", "cli")
+        for path in _sources(folder)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if twice.search(line)
+    }
+
+    assert found == set()

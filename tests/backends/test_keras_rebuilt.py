@@ -193,7 +193,7 @@ def test_an_activation_that_keras_has_not(runs: Runs) -> None:
 
     assert isinstance(error, CannotRunError)
     assert error.reason == "unknown activation"
-    assert str(error).endswith("keras cannot run it: Keras 3 has no activation 'my_own\\\\x1b'")
+    assert str(error).endswith("keras cannot run it: Keras 3 has no activation 'my_own\\x1b'")
 
 
 def test_keras_on_pytorch(

@@ -74,7 +74,7 @@ def test_refused_inputs(inputs: object, said: str) -> None:
     ("content", "said"),
     [
         (b"1,2\n3,four\n", "row 2: expected numbers with commas between; received 'four'"),
-        (b"a,b\n1,2\n3,\x1b[2J\n", r"row 3: expected numbers with commas between; received '\\x1b[2J'"),
+        (b"a,b\n1,2\n3,\x1b[2J\n", r"row 3: expected numbers with commas between; received '\x1b[2J'"),
         (b"1,2\n3\n", "row 2 has 1 column, the rows before it 2"),
         (b"a,b\n", "the table holds no numbers"),
         (b"\xff\xfe1", "this is no table of numbers with commas between"),

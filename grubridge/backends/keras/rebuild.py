@@ -16,7 +16,7 @@ import numpy as np
 
 from grubridge.backends.base import Artifact
 from grubridge.errors import CannotRunError
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.spec import Array, numpy_dtype
 
 from .half import Half
@@ -167,6 +167,6 @@ def _function(stored: Any, major: int) -> Callable[[Any], Any]:  # noqa: ANN401 
         function: Callable[[Any], Any] = activations.get(name)
     except (TypeError, ValueError):
         raise CannotRunError(
-            f"Keras 3 has no activation {printable(name)!r}", reason="unknown activation"
+            f"Keras 3 has no activation {quoted(name)}", reason="unknown activation"
         ) from None
     return function

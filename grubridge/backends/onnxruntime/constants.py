@@ -8,7 +8,7 @@ from typing import Any
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from grubridge.errors import BackendError
-from grubridge.files.text import printable
+from grubridge.files.text import printable, quoted
 
 __all__ = ["OLDEST_IR_VERSION", "Scopes", "constants_model", "find_node", "opset", "unexpanded"]
 
@@ -37,8 +37,8 @@ def find_node(model: ModelProto, address: Mapping[str, Any]) -> tuple[NodeProto,
         scopes.append(next(a.g for a in holder.attribute if a.name == attribute))
     node = _producer(scopes[-1], address["output"])
     if node.op_type != "GRU":
-        output = printable(address["output"])
-        raise BackendError(f"the node that makes {output!r} is a {printable(node.op_type)}, not a GRU")
+        output = quoted(address["output"])
+        raise BackendError(f"the node that makes {output} is a {printable(node.op_type)}, not a GRU")
     return node, scopes
 
 
@@ -120,4 +120,4 @@ def _producer(graph: GraphProto, output: str) -> NodeProto:
         if output in node.output:
             found: NodeProto = node
             return found
-    raise BackendError(f"the file has no node with the output {printable(output)!r}")
+    raise BackendError(f"the file has no node with the output {quoted(output)}")

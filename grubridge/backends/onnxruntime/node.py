@@ -11,7 +11,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from grubridge.errors import BackendError, CannotRunError
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.spec import Array, Direction
 
 from .cell import Function, functions
@@ -196,7 +196,7 @@ def _with_constants(
     for role in ("W", "R", "B"):
         if role in names and names[role] not in known:
             raise BackendError(
-                f"input {role} of the GRU node, {printable(names[role])!r}, is computed while the model runs"
+                f"input {role} of the GRU node, {quoted(names[role])}, is computed while the model runs"
             )
     session = open_session(constants, CPU, folder=folder)
     stored = next(output.type for output in session.get_outputs() if output.name == names["R"])

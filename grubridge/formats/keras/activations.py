@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grubridge.errors import UnsupportedFeatureError
-from grubridge.files.text import printable
+from grubridge.files.text import printable, quoted
 from grubridge.spec import SIGMOID, TANH, Activation, hard_sigmoid
 
 __all__ = ["HELD", "activation", "keras_name"]
@@ -84,7 +84,7 @@ def _layer(kind: object, config: Mapping[str, Any], keras_major: int, where: str
         value = config.get(key, default)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)
-        raise _refusal(f"{kind} with {key} = {value!r}", where)
+        raise _refusal(f"{kind} with {key} = {printable(repr(value))}", where)
 
     if kind == "Activation":
         inner = config.get("activation")
@@ -101,7 +101,5 @@ def _layer(kind: object, config: Mapping[str, Any], keras_major: int, where: str
 
 def _refusal(name: str, where: str) -> UnsupportedFeatureError:
     # no nearest name: gelu is not a misspelt elu
-    reason = (
-        f"{where}: the activation is {printable(name)!r}; a GRU can be converted with {', '.join(_BY_NAME)}"
-    )
+    reason = f"{where}: the activation is {quoted(name)}; a GRU can be converted with {', '.join(_BY_NAME)}"
     return UnsupportedFeatureError(reason, [reason])

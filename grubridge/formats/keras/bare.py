@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from grubridge.errors import CorruptFileError
 from grubridge.files.hdf5 import Hdf5File
-from grubridge.files.text import natural_order, printable
+from grubridge.files.text import natural_order, quoted
 
 from .layout import KERAS_1_ARRAYS, CellForm, cell_form
 from .weights import CellArrays, layer_names, weight_names
@@ -82,7 +82,7 @@ class BareLayer:
         return (len(self.cells) == 1 or self.bidirectional or piled) and self.other is None
 
     def __str__(self) -> str:
-        return f"{self.other or 'recurrent layer of another kind'} {printable(self.name)!r}"
+        return f"{self.other or 'recurrent layer of another kind'} {quoted(self.name)}"
 
 
 def bare_layers(file: Hdf5File, claimed: Iterable[str]) -> list[BareLayer]:

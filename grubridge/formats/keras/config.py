@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grubridge.errors import CorruptFileError
-from grubridge.files.text import printable
+from grubridge.files.text import printable, quoted
 from grubridge.spec import Direction
 
 __all__ = ["CellConfig", "Config", "RecurrentLayer", "entry_of", "flag", "is_keras_own", "recurrent_layer"]
@@ -91,7 +91,7 @@ def recurrent_layer(
         CorruptFileError: when it cannot be a configuration that Keras wrote.
     """
     kind = str(entry["class_name"])
-    shown = f"{printable(kind)} {printable(path[-1])!r}"
+    shown = f"{printable(kind)} {quoted(path[-1])}"
     if not is_keras_own(entry):
         recurrent = kind in (*_GRUS, *_OTHERS, "RNN", "Bidirectional")
         return f"{shown} of module {printable(entry.get('module'))}" if recurrent else None
@@ -106,9 +106,7 @@ def recurrent_layer(
     direction: Direction = "backward" if flag(config, "go_backwards", where) else "forward"
     cells = tuple(_cells(entry, direction, "", where))
     if not cells:
-        return (
-            f"RNN of {printable(entry_of(config.get('cell'), where)['class_name'])} {printable(path[-1])!r}"
-        )
+        return f"RNN of {printable(entry_of(config.get('cell'), where)['class_name'])} {quoted(path[-1])}"
     stacked = kind == "RNN" and config["cell"]["class_name"] == "StackedRNNCells"
     return RecurrentLayer("/".join(path), path, group, kind, config, config, cells, stacked)
 
@@ -124,7 +122,7 @@ def _bidirectional(config: Config, path: tuple[str, ...], group: str, where: str
     turned = isinstance(forward["config"], dict) and flag(forward["config"], "go_backwards", where)
     if turned or [cell.direction for cell in cells] != ["forward", "backward"]:
         how = " that goes backwards" if turned else ""
-        return f"Bidirectional of {printable(forward['class_name'])}{how} {printable(path[-1])!r}"
+        return f"Bidirectional of {printable(forward['class_name'])}{how} {quoted(path[-1])}"
     name, wiring = "/".join(path), forward["config"]
     return RecurrentLayer(name, path, group, "Bidirectional", config, wiring, cells, stacked=False)
 

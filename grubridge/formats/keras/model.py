@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from grubridge.errors import CorruptFileError, UnsafeFileError
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 
 from .config import Config, RecurrentLayer, entry_of, is_keras_own, recurrent_layer
 from .graph import Graph, functional_graph, sequential_graph
@@ -93,9 +93,7 @@ class _Walk:
             numbered = f"{kind}_{count}" if count else kind
             name = _name(layer, numbered)
             if name in entries:
-                raise CorruptFileError(
-                    f"{self.where}: two layers of one model are called {printable(name)!r}"
-                )
+                raise CorruptFileError(f"{self.where}: two layers of one model are called {quoted(name)}")
             entries[name], groups[name] = layer, f"{group}/layers/{numbered}".lstrip("/")
         graph = _graph(entry, entries)
         with_mask = graph.given_masks | graph.downstream([n for n, e in entries.items() if _emits_mask(e)])
@@ -111,7 +109,7 @@ class _Walk:
         if _sublayers(entry) is not None:
             self.model(entry, path, group, masked=masked)
         elif entry["class_name"] == "TimeDistributed" and is_keras_own(entry):
-            inner = entry_of(entry["config"].get("layer"), f"{self.where}: {printable(path[-1])!r}")
+            inner = entry_of(entry["config"].get("layer"), f"{self.where}: {quoted(path[-1])}")
             self.layer(inner, (*path, _name(inner, "layer")), f"{group}/layer", masked=masked)
         else:
             made = recurrent_layer(entry, path, group, self.where)

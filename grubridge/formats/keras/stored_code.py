@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grubridge.errors import UnsafeFileError
-from grubridge.files.text import printable
+from grubridge.files.text import printable, quoted
 
 __all__ = ["refuse_code"]
 
@@ -50,7 +50,7 @@ def _held(stored: object) -> Iterator[tuple[str, str]]:
                 yield layer, "holds Python bytecode"
             elif isinstance(kind, str) and isinstance(config, dict):
                 name = config.get("name", value.get("name"))
-                layer = f"{printable(kind)} {printable(name)!r}"
+                layer = f"{printable(kind)} {quoted(name)}"
                 yield from ((layer, held) for held in _held_by(kind, config))
             left.extend((item, layer) for item in value.values())
 
@@ -64,4 +64,4 @@ def _held_by(kind: str, config: Mapping[str, Any]) -> Iterator[str]:
         yield "holds a pickled torch module, which runs code when it is loaded"
     for key in ("vocabulary", "filepath"):
         if isinstance(config.get(key), str):
-            yield f"takes its {key} from another file, {printable(config[key])!r}"
+            yield f"takes its {key} from another file, {quoted(config[key])}"

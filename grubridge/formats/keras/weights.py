@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from grubridge.errors import CorruptFileError
 from grubridge.files.hdf5 import Hdf5Array, Hdf5File
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 
 from .config import RecurrentLayer
 from .layout import KERAS_1_ARRAYS
@@ -51,7 +51,7 @@ def positional_arrays(file: Hdf5File, layer: RecurrentLayer, where: str) -> list
         group = _vars_group(file, place)
         if group is None:
             raise CorruptFileError(
-                f"{where}: there are no weights in {printable(place)!r}, where they should be; configuration "
+                f"{where}: there are no weights in {quoted(place)}, where they should be; configuration "
                 "and weights are of two different models, or it shares its weights with another layer"
             )
         found.append(tuple(file.array(f"{group}/{name}") for name in sorted(file.members(group)[1])))

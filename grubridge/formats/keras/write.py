@@ -14,7 +14,7 @@ from typing import Any
 from grubridge.errors import UnsupportedFeatureError
 from grubridge.files.hdf5_writer import Hdf5Writer
 from grubridge.files.opening import open_for_writing, shown
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.files.zip_writer import ZipWriter
 from grubridge.formats.base import Provenance, Written
 from grubridge.spec import GRUSpec, Layout
@@ -136,11 +136,11 @@ def _notes(
     weights_only: bool,
     legacy: bool,
 ) -> Iterator[str]:
-    name = printable(path.name)
+    name = quoted(path.name)
     if weights_only:
-        yield f"load it with model = {_constructor(stored, layers)}; model.load_weights({name!r})"
+        yield f"load it with model = {_constructor(stored, layers)}; model.load_weights({name})"
     else:
-        yield f"load it with model = keras.models.load_model({name!r})"
+        yield f"load it with model = keras.models.load_model({name})"
     if stored.io.processing_order and stored.io.return_sequences and not spec.io.processing_order:
         yield "the layer goes backwards: Keras returns its steps last first; flip the time axis of its output"
     if spec.io.merge_mode is None and stored.layers[-1].output_size != stored.layers[-1].hidden_size:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from grubridge.errors import FileFormatError
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.spec import Activation
 from grubridge.spec.activation import PARAMETERS
 
@@ -65,7 +65,7 @@ def parse(
         name = known.get(onnx_name.lower())
         if name is None:
             raise FileFormatError(
-                f"activation '{printable(onnx_name)}' is none of the ONNX GRU's: {', '.join(NAMES.values())}"
+                f"activation {quoted(onnx_name)} is none of the ONNX GRU's: {', '.join(NAMES.values())}"
             )
         values: dict[str, float] = {}
         for parameter in PARAMETERS[name]:

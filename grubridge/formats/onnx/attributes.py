@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grubridge.errors import CorruptFileError
-from grubridge.files.text import printable
+from grubridge.files.text import printable, quoted
 
 from .messages import AttributeProto, NodeProto, TensorProto
 
@@ -59,7 +59,7 @@ def first_output(node: NodeProto) -> str:
 
 def describe(node: NodeProto) -> str:
     """Return how messages call `node`: its name (or its first output's) and its operator."""
-    return f"node '{printable(node.name or first_output(node))}' ({printable(node.op_type)})"
+    return f"node {quoted(node.name or first_output(node))} ({printable(node.op_type)})"
 
 
 def _find(node: NodeProto, name: str, kind: AttributeProto.AttributeType) -> AttributeProto | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from grubridge.files.text import printable
+from grubridge.files.text import printable, quoted
 from grubridge.formats.base import Contents, StackEntry
 from grubridge.spec import GRUSpec, Source, StackIO
 
@@ -119,14 +119,14 @@ def _nodes(graphs: Sequence[Scope], *operators: str) -> Iterator[tuple[Scope, No
 def _others(model: ModelProto, graphs: Sequence[Scope]) -> Iterator[str]:
     """Say what else is recurrent, so that a message about a missing GRU can tell why."""
     for _, node in _nodes(graphs, "LSTM", "RNN"):
-        yield f"{node.op_type} '{printable(node.name or first_output(node))}'"
+        yield f"{node.op_type} {quoted(node.name or first_output(node))}"
     for _, node in _nodes(graphs, "Loop", "Scan"):
-        name = printable(node.name or first_output(node))
-        yield f"{node.op_type} '{name}' (Keras 3 and tf2onnx export GRUs as loops)"
+        name = quoted(node.name or first_output(node))
+        yield f"{node.op_type} {name} (Keras 3 and tf2onnx export GRUs as loops)"
     for function in model.functions:
         if any(node.op_type == "GRU" and node.domain in STANDARD_DOMAINS for node in function.node):
-            name = printable(function.name)
-            yield f"function '{name}' with a GRU in it (inline the functions with onnx.inliner first)"
+            name = quoted(function.name)
+            yield f"function {name} with a GRU in it (inline the functions with onnx.inliner first)"
     steps = sum(1 for _ in _nodes(graphs, "Tanh"))
     if steps >= _FEW and not any(_nodes(graphs, "GRU", "LSTM", "RNN", "Loop", "Scan")):
         yield f"{steps} single Tanh nodes (an exporter may have unrolled a GRU step by step: export it anew)"

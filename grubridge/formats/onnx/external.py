@@ -14,7 +14,7 @@ import numpy as np
 
 from grubridge.errors import CorruptFileError, UnsafeFileError
 from grubridge.files.opening import FileMap
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.spec import Array
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _number(entries: Mapping[str, str], key: str, what: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise CorruptFileError(
             f"tensor {what}: the {key} of its external data must be a number of bytes; received "
-            f"'{printable(text)}'"
+            + quoted(text)
         )
     return int(text)
 
@@ -100,7 +100,7 @@ def _map_inside(folder: Path, location: str, what: str) -> FileMap:
     Every folder on the way is held open, so nothing can be exchanged between the check and the use.
     """
     parts = location.split("/")
-    where = f"tensor {what} lies in the external file '{printable(location)}'"
+    where = f"tensor {what} lies in the external file {quoted(location)}"
     if not _is_inside(location):
         raise UnsafeFileError(
             f"{where}; grubridge opens relative paths inside the model's own folder only: move the file "

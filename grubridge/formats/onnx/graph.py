@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from grubridge.errors import CorruptFileError
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 
 from .attributes import describe, first_output
 from .messages import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -87,7 +87,7 @@ def _define(scope: Scope) -> Iterator[Scope]:
         for name in filter(None, node.output):
             if name in read or name in known:
                 raise CorruptFileError(
-                    f"{describe(node)} makes '{printable(name)}', which is read before it is made, or made "
+                    f"{describe(node)} makes {quoted(name)}, which is read before it is made, or made "
                     "twice; the nodes of a graph must be in order, without a cycle"
                 )
             known[name] = node

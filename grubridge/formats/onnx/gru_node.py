@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from grubridge.errors import CorruptFileError, FileFormatError
-from grubridge.files.text import printable
+from grubridge.files.text import printable, quoted
 from grubridge.spec import (
     CANDIDATE,
     DTYPES,
@@ -90,7 +90,7 @@ class GRUNode:
         if name is not None and name not in _DIRECTIONS:
             raise CorruptFileError(
                 f"{describe(self.node)}: direction must be forward, reverse or bidirectional; received "
-                f"'{printable(name)}'"
+                + quoted(name)
             )
         return _DIRECTIONS[name or "forward"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError
 from grubridge.files.opening import FileMap
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.spec import Array, numpy_dtype
 
 from .external import ExternalData
@@ -74,7 +74,7 @@ class Tensors:
             FileFormatError: when its size is not its shape's, or its type is none that a GRU can have.
             UnsafeFileError: when its data would be read from outside the model's folder.
         """
-        what = f"'{printable(tensor.name)}'"
+        what = quoted(tensor.name)
         name = dtype_name(tensor.data_type)
         if name is None:
             names = {number: known for known, number in TensorProto.DataType.items()}

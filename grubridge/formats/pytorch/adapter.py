@@ -12,7 +12,7 @@ from grubridge.errors import FileFormatError
 from grubridge.files.opening import open_for_writing, shown
 from grubridge.files.strips import Segment, write_segments
 from grubridge.files.tensors import StoredTensor, TensorFile
-from grubridge.files.text import printable
+from grubridge.files.text import quoted
 from grubridge.files.zip_writer import ZipWriter
 from grubridge.files.zips import read_zip
 from grubridge.formats.base import Contents, Provenance, ReadHints, WriteOptions, Written
@@ -101,7 +101,7 @@ def write(
 
     torch.load takes it with weights_only and mmap. The provenance is a record that torch does not look at.
     """
-    load = f"torch.load({printable(path.name)!r}, weights_only=True)"
+    load = f"torch.load({quoted(path.name)}, weights_only=True)"
     planned, notes = lay_out(spec, source, options.layout, load)
     file = open_for_writing(path)
     try:

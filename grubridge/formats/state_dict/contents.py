@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from grubridge.errors import UnsupportedFeatureError
 from grubridge.files.opening import shown
 from grubridge.files.tensors import TensorFile, left_alone, stack_name
-from grubridge.files.text import listed, natural_order
+from grubridge.files.text import listed, natural_order, quoted
 from grubridge.formats.base import Contents, StackEntry
 from grubridge.spec import GRUSpec, Source, StackIO
 
@@ -87,15 +87,15 @@ def _alien(layer: StoredLayer, tensors: Collection[str]) -> tuple[str, ...]:
 
 
 def _other(layer: StoredLayer, tensors: Collection[str]) -> str:
-    name = stack_name((), layer.prefix)
+    name = quoted(layer.prefix.strip("./") or "gru")
     if alien := _alien(layer, tensors):
-        return f"{name!r}, whose bias is none of PyTorch's ({listed(alien)})"
+        return f"{name}, whose bias is none of PyTorch's ({listed(alien)})"
     if layer.parametrized:
-        return f"{name!r} with parametrized weights (weight_norm)"
+        return f"{name} with parametrized weights (weight_norm)"
     if layer.kind is None:
         shapes = ", ".join(f"{key} {list(tensor.shape)}" for key, tensor in layer.tensors.items())
-        return f"{name!r} whose shapes are no nn.GRU's ({shapes})"
-    return f"{layer.kind} {name!r}" if layer.prefix else layer.kind
+        return f"{name} whose shapes are no nn.GRU's ({shapes})"
+    return f"{layer.kind} {name}" if layer.prefix else layer.kind
 
 
 def _entry(

@@ -19,7 +19,7 @@ from grubridge.checker.result import CheckReport
 from grubridge.checker.verdict import Verdict
 from grubridge.diagnosis.weight_change import WeightChange
 from grubridge.reference.tapped import Recomposition
-from grubridge.report import suite, to_json
+from grubridge.report import Form, render, suite, to_json
 from grubridge.suite.result import PairResult, SuiteReport
 from tests.report.a_check import ONE, OTHER, SENSED, a_report
 
@@ -154,6 +154,14 @@ def _slower(result: PairResult) -> PairResult:
     if report is not None:
         report = replace(report, runs=tuple(replace(run, seconds=run.seconds + 9) for run in report.runs))
     return replace(result, seconds=result.seconds + 9, report=report)
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "junit", "github", "html"])
+def test_no_form_tells_the_time(form: Form) -> None:
+    one = a_suite(*every_status())
+    other = replace(one, results=tuple(map(_slower, one.results)))
+
+    assert render(other, form) == render(one, form)
 
 
 def test_the_document_is_the_same_in_every_run() -> None:
