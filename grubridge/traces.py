@@ -164,14 +164,16 @@ class Trace:
         }
 
     def about(self) -> dict[str, Any]:
-        """Return everything but the arrays, as JSON values."""
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "places"}
+        """Return everything but the arrays and the time it took, which no two runs share, as JSON values."""
+        names = [field.name for field in fields(self) if field.name not in {"places", "seconds"}]
+        values: dict[str, Any] = {name: getattr(self, name) for name in names}
         values["gate_sources"] = [[*place, made.gate_source] for place, made in self.places.items()]
         return values
 
     def save(self, path: Path) -> None:
         """Write the trace to an .npz file that `load` reads back; arrays are of dtypes that numpy has."""
-        arrays: dict[str, Any] = {"about": np.array(json.dumps(self.about())), **self.arrays()}
+        about = json.dumps({**self.about(), "seconds": self.seconds})
+        arrays: dict[str, Any] = {"about": np.array(about), **self.arrays()}
         np.savez(path, **arrays)
 
     @classmethod

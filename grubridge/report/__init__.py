@@ -6,7 +6,7 @@ import math
 from importlib import import_module
 from typing import Any, Literal
 
-__all__ = ["render", "to_json"]
+__all__ = ["Form", "render", "to_json"]
 
 Form = Literal["text", "markdown", "latex", "junit", "github", "html"]
 

@@ -28,7 +28,6 @@ def to_json(report: CheckReport) -> dict[str, Any]:
                 "device": run.device,
                 "dtype": run.dtype,
                 "native": run.native,
-                "seconds": round(run.seconds, 3),
                 "kernel": run.kernel,
                 "precision": run.precision,
                 "gates": run.gates,

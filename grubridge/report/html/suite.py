@@ -43,7 +43,6 @@ class PairRow:
         why: why it is not equivalent, in a sentence.
         details: what else is known, (what, text).
         locked: whether it was answered from the lock.
-        seconds: the time that it took.
     """
 
     name: str
@@ -55,7 +54,6 @@ class PairRow:
     why: str
     details: tuple[tuple[str, str], ...]
     locked: bool
-    seconds: str
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,6 @@ def _row(one: PairResult, scale: Log, *, detailed: bool) -> PairRow:
         printable(why, _LONGEST),
         tuple(_details(one)) if detailed else (),
         one.locked,
-        f"{one.seconds:.1f}",
     )
 
 

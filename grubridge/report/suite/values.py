@@ -39,10 +39,5 @@ def _pair(result: PairResult) -> dict[str, Any]:
         "xfail": result.reason,
         "locked": result.locked,
         "warnings": list(result.warnings),
-        "check": None if result.report is None else _check(values.to_json(result.report)),
+        "check": None if result.report is None else values.to_json(result.report),
     }
-
-
-def _check(document: dict[str, Any]) -> dict[str, Any]:
-    runs = [{name: value for name, value in run.items() if name != "seconds"} for run in document["runs"]]
-    return {**document, "runs": runs}

@@ -57,7 +57,7 @@ def test_a_parser_reads_it_back(junitparser: ModuleType, tmp_path: Path) -> None
     path.write_text(render(a_suite(*every_status()), "junit"), encoding="utf-8")
     read = junitparser.JUnitXml.fromfile(str(path))
 
-    assert (read.tests, read.failures, read.errors, read.time) == (8, 3, 2, 3.75)
+    assert (read.tests, read.failures, read.errors) == (8, 3, 2)
     suites = {suite.name: suite for suite in read}
     cases = {name: next(iter(suite)) for name, suite in suites.items()}
     assert list(cases) == ["pointer", "swapped", "half", "mended", "unknown", "old", "good", "kept"]
