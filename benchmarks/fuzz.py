@@ -1,9 +1,10 @@
-"""Damaged and hostile input by the million: whether every reader reads it or refuses it, and does nothing else.
+"""Damaged and hostile input by the million: every reader reads it or refuses it, and does nothing else.
 
-Guided by coverage (atheris, libFuzzer), with mutations that keep what is around them whole: checksums, lengths,
-the structure of JSON, pickles, protobuf, zips and HDF5. A finding is whatever is neither success nor one of
-grubridge's errors: another exception, a warning, a crash, a file elsewhere opened, something executed, more
-than 5 processor seconds or 512 MiB, or a file that is read, but that a writer then does not write as it was.
+Guided by coverage (atheris, libFuzzer), with mutations that keep what is around them whole: checksums,
+lengths, the structure of JSON, pickles, protobuf, zips and HDF5. A finding is whatever is neither success nor
+one of grubridge's errors: another exception, a warning, a crash, a file elsewhere opened, something executed,
+more than 5 processor seconds or 512 MiB, or a file that is read, but that a writer then does not write as it
+was.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from benchmarks.journal import Journal
 __all__ = ["HEADER", "Fuzzed", "rows"]
 
 HEADER = (
-    f"{'reader':14} {'inputs':>9} {'read':>9} {'refused':>9} {'slowest s':>9} {'MiB':>5} {'found':>6} {'open':>5}"
+    f"{'reader':14} {'inputs':>9} {'read':>9} {'refused':>9} {'slowest s':>9} {'MiB':>5} "
+    f"{'found':>6} {'open':>5}"
 )
 
 _BATCH = 20_000
@@ -116,7 +118,9 @@ def _child(reader: str, kept: Path, *further: str) -> int:
     root = Path(__file__).resolve().parents[1]
     with (kept / f"{reader}.log").open("ab") as log:
         try:
-            return subprocess.run(command, cwd=root, stdout=log, stderr=log, timeout=_LONGEST, check=False).returncode
+            return subprocess.run(
+                command, cwd=root, stdout=log, stderr=log, timeout=_LONGEST, check=False
+            ).returncode
         except subprocess.TimeoutExpired:
             return -1
 

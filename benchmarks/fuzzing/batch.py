@@ -30,7 +30,14 @@ _ANSWER = 2.0
 _EVERY = 500
 _BLIND = 0.3
 """The share of mutations that know nothing of the file's structure."""
-_FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect")
+_FORBIDDEN: tuple[str, ...] = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "subprocess.Popen",
+    "socket.connect",
+)
 _FORBIDDEN += ("pickle.find_class", "ctypes.dlopen")
 
 
@@ -76,7 +83,9 @@ class Probed:
         self._name, self._kept, self._result = reader, kept, result
         self._refusal, self._limits = GRUBridgeError, limits
         shared = Path("/dev/shm")  # noqa: S108 - files in memory, in a folder of their own
-        self._folder = Path(tempfile.mkdtemp(prefix="grubridge-fuzz-", dir=shared if shared.is_dir() else None))
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="grubridge-fuzz-", dir=shared if shared.is_dir() else None)
+        )
         (self._folder / "weights.bin").write_bytes(bytes(range(256)) * 8)
         self._seen: list[str] = []
         warnings.simplefilter("error")
@@ -153,7 +162,7 @@ def _place(error: Exception) -> str:
 
 
 def replay(reader: str, kept: Path) -> None:
-    """Give a reader again what something was found with; the outcome goes to the file `kept`/`reader`-again.json."""
+    """Give a reader again what something was found with; the outcome goes to `kept`/`reader`-again.json."""
     probed = Probed(reader, kept, kept / f"{reader}-again.json")
     for content in probed.reader.seeds():
         probed(content)  # also imports whatever is imported late
@@ -171,7 +180,7 @@ def fuzz(reader: str, kept: Path, seed: int, runs: int, corpus: Path) -> None:
 
     Args:
         reader: its name.
-        kept: a folder for the outcome, in the file `reader`-`seed`.json, and for what something was found with.
+        kept: a folder for the outcome, `reader`-`seed`.json, and for what something was found with.
         seed: of the random choices.
         runs: how many inputs beside the seeds.
         corpus: a folder of inputs that reached something new.
@@ -194,7 +203,7 @@ def fuzz(reader: str, kept: Path, seed: int, runs: int, corpus: Path) -> None:
             os._exit(0)
 
     def mutated(data: bytes, most: int, chosen: int) -> bytes:
-        rng = Random(chosen)
+        rng = Random(chosen)  # noqa: S311 - to be had again
         if rng.random() < _BLIND:
             return bytes(atheris.Mutate(data, most))
         return probed.reader.mutate(data, rng)[:most]

@@ -1,4 +1,4 @@
-"""Mutations of files that hold others: what is around the change fits it, so that readers get to the change."""
+"""Mutations of files that hold others: what is around the change fits it, so that readers get there."""
 
 from __future__ import annotations
 
@@ -36,25 +36,27 @@ def archive(data: bytes, rng: Random) -> bytes:
     """Change an entry of a zip, its checksum put right, or the archive around it."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as stored:
-            entries = [[info.filename, stored.read(info)] for info in stored.infolist()]
+            entries = [(info.filename, stored.read(info)) for info in stored.infolist()]
     except Exception:  # noqa: BLE001 - the decoder of a damaged archive raises anything
         return values.any_bytes(data, rng)
     at = rng.randrange(len(entries)) if entries else 0
     match rng.randrange(8) if entries else 7:
         case 0:
-            entries.append([entries[at][0], entries[rng.randrange(len(entries))][1]])
+            entries.append((entries[at][0], rng.choice(entries)[1]))
         case 1:
             del entries[at]
         case 2:
-            entries[at][0] = values.text(str(entries[at][0]).encode(), rng).decode("utf-8", "replace")
+            name, content = entries[at]
+            entries[at] = values.text(name.encode(), rng).decode("utf-8", "replace"), content
         case 7:
             return values.any_bytes(data, rng)
         case _:
-            entries[at][1] = _content(*entries[at], rng)
+            name, content = entries[at]
+            entries[at] = name, _content(name, content, rng)
     return _zipped(entries, rng)
 
 
-def _content(name: Any, content: Any, rng: Random) -> bytes:  # noqa: ANN401 - of a pair that is a list
+def _content(name: str, content: bytes, rng: Random) -> bytes:
     if content.startswith(_HDF5):
         return hdf5(content, rng)
     if content.startswith(_NPY):
@@ -63,12 +65,12 @@ def _content(name: Any, content: Any, rng: Random) -> bytes:  # noqa: ANN401 - o
     return kinds.get(name.rpartition(".")[2], values.any_bytes)(content, rng)
 
 
-def _zipped(entries: list[list[Any]], rng: Random) -> bytes:
+def _zipped(entries: list[tuple[str, bytes]], rng: Random) -> bytes:
     method = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", method) as written:
         for name, content in entries:
-            info = zipfile.ZipInfo(str(name)[:5000].encode("utf-8", "replace").decode())
+            info = zipfile.ZipInfo(name[:5000].encode("utf-8", "replace").decode())
             info.compress_type = method
             with suppress(UserWarning):  # a name that is there twice
                 written.writestr(info, content)

@@ -94,7 +94,9 @@ def _archive(path: Path) -> None:
 
 
 READERS = {
-    "json": Reader("x.json", lambda p: parse_json(p.read_bytes(), "x"), seeds.configs, values.json_tree, 70, 1 << 14),
+    "json": Reader(
+        "x.json", lambda p: parse_json(p.read_bytes(), "x"), seeds.configs, values.json_tree, 70, 1 << 14
+    ),
     "keras-config": Reader("x.json", _config, seeds.configs, values.json_tree, 160, 1 << 14),
     "pickle": Reader("x.pkl", lambda p: load(p.read_bytes(), "x"), seeds.pickles, values.pickle, 140),
     "zip": Reader("x.zip", _archive, seeds.archives, containers.archive, 70),

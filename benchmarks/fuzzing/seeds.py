@@ -1,4 +1,4 @@
-"""Files that are whole, for every reader: the zoo of GRUs in every format, the samples, and files met in the wild."""
+"""Files that are whole, for every reader: the zoo of GRUs in every format, the samples, and real ones."""
 
 from __future__ import annotations
 
@@ -131,9 +131,8 @@ def tables() -> Iterator[bytes]:
 
 def typed() -> Iterator[bytes]:
     """Yield typed weights: those of nn.GRU and of Keras."""
-    of = make_spec("typed", sizes=(2, 3), seed=2).layers[0].forward
-    weights = np.concatenate([of.input_weight.reset, of.input_weight.update, of.input_weight.candidate])
-    square = np.concatenate([of.recurrent_weight.reset, of.recurrent_weight.update, of.recurrent_weight.candidate])
+    rng = np.random.default_rng(2)
+    weights, square = rng.uniform(-1, 1, (9, 2)).round(3), rng.uniform(-1, 1, (9, 3)).round(3)
     yield json.dumps({"weight_ih_l0": weights.tolist(), "weight_hh_l0": square.tolist()}).encode()
     settings = {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": False}
     arrays = {"kernel": weights.T.tolist(), "recurrent_kernel": square.T.tolist(), "bias": [0.5] * 9}
@@ -171,7 +170,12 @@ inputs = "in.npz"
 
 
 def locks() -> Iterator[bytes]:
-    entry = {"settings": {}, "files": {"x.keras": "0" * 64}, "versions": {"grubridge": "1"}, "status": "equivalent"}
+    entry = {
+        "settings": {},
+        "files": {"x.keras": "0" * 64},
+        "versions": {"grubridge": "1"},
+        "status": "equivalent",
+    }
     entries = {"one": {**entry, "headroom": 0.25, "cause": None}}
     yield json.dumps({"version": 1, "pairs": entries}).encode()
 

@@ -1,4 +1,4 @@
-"""Mutations of what is in containers: JSON, pickles, protobuf and text stay what they are, and say other things."""
+"""Mutations of what containers hold: JSON, pickles, protobuf and text stay such, and say other things."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from typing import Any
 __all__ = ["any_bytes", "json_tree", "pickle", "protobuf", "text"]
 
 _NUMBERS = (0, 1, -1, 2, 3, 4, 255, 65536, 2**31 - 1, 2**31, -(2**31), 2**32, 2**63 - 1, 2**63, 2**64, 10**30)
-_TEXTS = (
-    "", "0", "-1", "..", "../outside/secret.bin", "/etc/passwd", "a/b", "a\0b", "\ud800", "\x1b[31m", "\u202e",
-    "GRU", "GRUCell", "CuDNNGRU", "RNN", "Bidirectional", "StackedRNNCells", "TimeDistributed", "Lambda",
-    "Functional", "Sequential", "InputLayer", "LSTM", "__lambda__", "os.system", "builtins", "keras", "tanh",
-    "sigmoid", "hard_sigmoid", "relu", "linear", "name", "layers", "config", "class_name", "F32", "BF16", "F8_E4M3",
-    "update", "reset", "candidate", "1e400", "nan", "W", "forward", "reverse", "bidirectional", "\n", "x" * 5000,
+_WORDS = """
+    0 -1 .. ../outside/secret.bin /etc/passwd a/b GRU GRUCell CuDNNGRU RNN Bidirectional StackedRNNCells
+    Lambda TimeDistributed Functional Sequential InputLayer LSTM __lambda__ os.system builtins keras tanh
+    sigmoid relu hard_sigmoid linear name layers config class_name F32 BF16 F8_E4M3 update reset candidate
+    1e400 nan W forward reverse bidirectional
+"""
+_TEXTS = ("", "a\0b", "\ud800", "\x1b[31m", "\u202e", "\n", "x" * 5000, *_WORDS.split())
+_ODD: tuple[Any, ...] = (None, True, False, 0.5, -0.0, 1e308, 1e-320, [], {}, [[]], [{}], *_NUMBERS, *_TEXTS)
+_GLOBALS = (
+    b"collections\nOrderedDict", b"torch._utils\n_rebuild_tensor_v2", b"torch._utils\n_rebuild_parameter",
+    b"torch\nFloatStorage", b"torch\nSize", b"os\nsystem",
 )  # fmt: skip
-_ODD = (None, True, False, 0.5, -0.0, 1e308, 1e-320, [], {}, [[]], [{}], *_NUMBERS, *_TEXTS)
 _OPCODES = (
-    b"N", b"}", b"]", b")", b"(", b".", b"0", b"1", b"R", b"b", b"s", b"u", b"a", b"e", b"\x85", b"\x86", b"\x87", b"t",
-    b"Q", b"\x94", b"h\0", b"q\0", b"q\1", b"h\1", b"\x93", b"\x81", b"\x92", b"\x8f", b"\x90", b"\x91", b"\x88",
-    b"K\xff", b"J\xff\xff\xff\xff", b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x80\x04", b"G\x7f\xf0\0\0\0\0\0\0",
-    b"ccollections\nOrderedDict\n", b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nFloatStorage\n",
-    b"ctorch._utils\n_rebuild_parameter\n", b"ctorch\nSize\n", b"cos\nsystem\n", b"X\1\0\0\x000", b"I10\n", b"L5L\n",
-    b"B\xff\xff\xff\x7f", b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x95\xff\xff\xff\xff\xff\xff\xff\xff", b"r\xff\xff\xff\x7f",
+    *(bytes([opcode]) for opcode in b"N}])(.01RbsuaetQ\x85\x86\x87\x94\x93\x81\x92\x8f\x90\x91\x88"),
+    b"h\0", b"q\0", b"q\1", b"h\1", b"K\xff", b"J\xff\xff\xff\xff", b"\x80\x04", b"X\1\0\0\x000", b"I1\n",
+    b"\x8a\x08" + b"\xff" * 7 + b"\x7f", b"G\x7f\xf0" + bytes(6), b"B\xff\xff\xff\x7f", b"r\xff\xff\xff\x7f",
+    b"\x8d" + b"\xff" * 7 + b"\x7f", b"\x95" + b"\xff" * 8, *(b"c" + name + b"\n" for name in _GLOBALS),
 )  # fmt: skip
 
 
@@ -53,7 +55,8 @@ def any_bytes(data: bytes, rng: Random) -> bytes:
 
 def _packed(rng: Random) -> bytes:
     size, number = rng.choice((2, 4, 8)), rng.choice(_NUMBERS)
-    return (number % 256**size).to_bytes(size, rng.choice(("little", "big")))  # type: ignore[arg-type]
+    little = (number % 256**size).to_bytes(size, "little")
+    return little if rng.random() < 0.5 else little[::-1]
 
 
 def json_tree(data: bytes, rng: Random) -> bytes:

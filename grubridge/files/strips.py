@@ -182,7 +182,7 @@ def _finite(values: Array) -> bool:
     # a sum is not finite as soon as one term is not; only then is every value worth a look
     with np.errstate(over="ignore", invalid="ignore"):
         total = values.sum(dtype=np.float64 if values.itemsize == 8 else np.float32)
-    return bool(np.isfinite(total) or np.isfinite(values.astype(np.float64)).all())
+        return bool(np.isfinite(total) or np.isfinite(values.astype(np.float64)).all())
 
 
 def _strips(data: Fused) -> Iterator[tuple[int, int]]:

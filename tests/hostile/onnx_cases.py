@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from grubridge.spec import Array
+
 from .corner import EVIL, Case, Corner
 
 __all__ = ["external", "graphs"]
@@ -19,7 +21,8 @@ def _model(corner: Corner) -> onnx.ModelProto:
 
 def _tensor(model: onnx.ModelProto) -> TensorProto:
     """Return the input weights [1, 12, 3]."""
-    return next(tensor for tensor in model.graph.initializer if list(tensor.dims) == [1, 12, 3])
+    found: TensorProto = next(tensor for tensor in model.graph.initializer if list(tensor.dims) == [1, 12, 3])
+    return found
 
 
 def external(corner: Corner) -> Iterator[Case]:
@@ -64,7 +67,7 @@ def graphs(corner: Corner) -> Iterator[Case]:
         changed = _tensor(model)
         if "dims" in changes:
             del changed.dims[:]
-            changed.dims.extend(changes["dims"])  # type: ignore[arg-type]
+            changed.dims.extend(changes["dims"])
         if "raw_data" in changes:
             changed.raw_data = changes["raw_data"]  # type: ignore[assignment]
         if "data_type" in changes:
@@ -93,7 +96,7 @@ def graphs(corner: Corner) -> Iterator[Case]:
     yield node("direction", "direction must be", direction="sideways")
     yield node("activation", "activation 'Own'", activations=["Own", "Tanh"])
 
-    def computed(name: str, told: str, *nodes: onnx.NodeProto, **constants: np.ndarray) -> Case:  # type: ignore[type-arg]
+    def computed(name: str, told: str, *nodes: onnx.NodeProto, **constants: Array) -> Case:
         model = _model(corner)
         replaced = _tensor(model).name
         kept = [one for one in model.graph.initializer if one.name != replaced]

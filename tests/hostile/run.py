@@ -1,4 +1,4 @@
-"""Runs the command line on file after file, each time in a process of its own with limits, and says what it did.
+"""Runs the command line on file after file, each in a process with limits, and says what it did.
 
     python -m tests.hostile.run JOBS     # a JSON file, see `Job`; prints a JSON list of `Outcome`
 
@@ -32,7 +32,10 @@ _SECONDS, _ADDRESSES, _RESIDENT = 20.0, 4 << 30, 1500 << 20
 _FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect")
 _CODE = (sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parents[2]))
 _SYSTEM = ("/dev/", "/proc/", "/sys/", "/usr/", "/etc/ld", "/etc/localtime")
-_IMPORTED = ["cli.commands", "encodings.cp437", "grubridge.conversion", "grubridge.inspection", "grubridge.report.conversion", "grubridge.report.inspection", "h5py", "h5py._hl.filters", "onnx"]
+_IMPORTED = (
+    "cli.commands", "encodings.cp437", "grubridge.conversion", "grubridge.inspection", "h5py",
+    "h5py._hl.filters", "grubridge.report.conversion", "grubridge.report.inspection", "onnx",
+)  # fmt: skip
 _NUMBER = re.compile(rb"-?\d+\.\d+(?:e[+-]?\d+)?")
 
 
@@ -103,8 +106,8 @@ def run(job: Job) -> Outcome:
     if re.search(rb"Traceback|defect|MemoryError|Unable to allocate", b"".join(printed)):
         broken.append("an internal error")
     shutil.rmtree(work)
-    texts = [text[:100_000].decode("utf-8", "replace") for text in printed]
-    return Outcome(code, hung, *texts, [str(path.relative_to(out)) for path in left], broken)
+    stdout, stderr = (text[:100_000].decode("utf-8", "replace") for text in printed)
+    return Outcome(code, hung, stdout, stderr, [str(path.relative_to(out)) for path in left], broken)
 
 
 def _in_the_child(job: Job, work: Path) -> None:

@@ -1,4 +1,4 @@
-"""Broken and malicious files, through the command line: each is read or refused in one line, and nothing else happens."""
+"""Broken and malicious files, through the command line: each is read, or refused in one line; no more."""
 
 from __future__ import annotations
 
