@@ -30,7 +30,7 @@ HEADER = (
     f"{'found':>6} {'open':>5}"
 )
 
-_BATCH = 20_000
+_BATCH = 10_000
 _LONGEST = 3600
 
 

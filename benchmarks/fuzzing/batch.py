@@ -27,6 +27,9 @@ _MEMORY = 512 << 20
 
 _ANSWER = 2.0
 """Seconds that HDF5 has for an answer; changed bytes often turn it in a circle."""
+_HANG = 1200
+"""Seconds after which libFuzzer ends the process. When half of them have passed, atheris expects a sign within one
+second, which a busy machine may not give: a batch should be over by then."""
 _EVERY = 500
 _BLIND = 0.3
 """The share of mutations that know nothing of the file's structure."""
@@ -208,7 +211,7 @@ def fuzz(reader: str, kept: Path, seed: int, runs: int, corpus: Path) -> None:
             return bytes(atheris.Mutate(data, most))
         return probed.reader.mutate(data, rng)[:most]
 
-    options = [f"-seed={seed}", f"-max_len={probed.reader.limit}", "-timeout=60", "-rss_limit_mb=3072"]
+    options = [f"-seed={seed}", f"-max_len={probed.reader.limit}", f"-timeout={_HANG}", "-rss_limit_mb=3072"]
     options += ["-verbosity=0", f"-artifact_prefix={kept}/{reader}-{seed}-"]
     atheris.Setup([sys.argv[0], *options, str(corpus)], one, custom_mutator=mutated)
     atheris.Fuzz()

@@ -55,7 +55,7 @@ def any_bytes(data: bytes, rng: Random) -> bytes:
 
 def _packed(rng: Random) -> bytes:
     size, number = rng.choice((2, 4, 8)), rng.choice(_NUMBERS)
-    little = (number % 256**size).to_bytes(size, "little")
+    little: bytes = (number % 256**size).to_bytes(size, "little")
     return little if rng.random() < 0.5 else little[::-1]
 
 
