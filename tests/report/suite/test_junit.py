@@ -62,7 +62,6 @@ def test_a_parser_reads_it_back(junitparser: ModuleType, tmp_path: Path) -> None
     cases = {name: next(iter(suite)) for name, suite in suites.items()}
     assert list(cases) == ["pointer", "swapped", "half", "mended", "unknown", "old", "good", "kept"]
     assert all(case.classname == "grubridge.check" and case.name == name for name, case in cases.items())
-    assert (cases["swapped"].time, suites["swapped"].time) == (2.25, 2.25)
     ended = {
         name: [(type(one).__name__, one.type, one.message) for one in case.result]
         for name, case in cases.items()
