@@ -21,6 +21,9 @@ __all__ = ["ENDED", "Pool", "Request", "Serve"]
 
 _WORKER = "grubridge.backends.worker"
 
+_START = 180.0
+"""Seconds that a framework may take to be imported: minutes where it lies on a slow disk."""
+
 ENDED = "Ended"
 """The kind of the error in an answer when the process ended in the place of one."""
 
@@ -194,7 +197,7 @@ class _Lane:
         try:
             child = ChildProcess(_WORKER, self._module, threads=self._threads_of_each)
             self._enter(child)
-            told = child.hear(TIMEOUT)
+            told = child.hear(_START)
         except OSError as error:
             told = {"error": ENDED, "words": f"no process could be started for it: {error}"}
         except Ended as ended:
