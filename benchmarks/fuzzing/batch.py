@@ -28,7 +28,7 @@ _MEMORY = 512 << 20
 _ANSWER = 2.0
 """Seconds that HDF5 has for an answer; changed bytes often turn it in a circle."""
 _HANG = 1200
-"""Seconds after which libFuzzer ends the process. After half of them atheris expects a sign within one second,
+"""Seconds after which libFuzzer ends the process. After half of them atheris expects a sign within a second,
 which a busy machine may not give: a batch should be over by then."""
 _EVERY = 500
 _BLIND = 0.3

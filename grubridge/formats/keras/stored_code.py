@@ -50,7 +50,7 @@ def _held(stored: object) -> Iterator[tuple[str, str]]:
                 yield layer, "holds Python bytecode"
             elif isinstance(kind, str) and isinstance(config, dict):
                 name = config.get("name", value.get("name"))
-                layer = f"{printable(kind)} {quoted(name)}"
+                layer = f"{printable(kind)} {quoted(name)}" if isinstance(name, str) else printable(kind)
                 yield from ((layer, held) for held in _held_by(kind, config))
             left.extend((item, layer) for item in value.values())
 
