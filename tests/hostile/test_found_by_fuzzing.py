@@ -77,6 +77,21 @@ def test_odd_escapes_in_the_text_of_a_pickle() -> None:
             read_pickle(b"S'\\q'\n.", "x.pt", {}, lambda _: None)
 
 
+@pytest.mark.parametrize("old", [b"gru_0_W", b"x_by_time", b"GRU", b"linear_before_reset"])
+def test_names_in_onnx_that_are_no_text(old: bytes, tmp_path: Path) -> None:
+    """Protobuf hands out bytes for them, which do not go together with text."""
+    path = tmp_path / "x.onnx"
+    grubridge.write(make_spec("gru", sizes=(3, 4)), path)
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, b"\xff" * len(old)))
+
+    with pytest.raises(
+        CorruptFileError, match=r"x\.onnx: the \w+ of a \w+ in it is not UTF-8; the file is damaged"
+    ):
+        grubridge.inspect(path)
+
+
 def test_a_nan_that_signals(tmp_path: Path) -> None:
     """To look for NaN must not make NumPy warn of one."""
     path = tmp_path / "x.safetensors"

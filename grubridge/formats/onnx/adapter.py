@@ -78,14 +78,20 @@ def external_files(path: Path) -> list[Path]:
 def _model(file: FileMap) -> tuple[ModelProto, Mapping[bytes, tuple[int, int]]]:
     """Return a model whose long data is replaced by marks, and where that data lies."""
     from .messages import ModelProto
+    from .texts import check_texts
 
     skimmed = skim(file)
     try:
-        return ModelProto.FromString(skimmed.rest), skimmed.spans
+        model = ModelProto.FromString(skimmed.rest)
     except Exception:  # noqa: BLE001 - DecodeError of protobuf, a package of onnx's and not of ours
         raise CorruptFileError(
             f"{shown(file.path)}: protobuf cannot read it: it is damaged, or no ONNX model; copy it again"
         ) from None
+    try:
+        check_texts(model)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{shown(file.path)}: {error}") from None
+    return model, skimmed.spans
 
 
 def write(
