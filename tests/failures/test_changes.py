@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import grubridge as library
-from grubridge.files import staging
+from grubridge.files import changes, staging
 from tests.cli.command import grubridge
 from tests.tf_checkpoints import cudnn_compatible_cell, save
 from tests.zoo import make_spec, member
@@ -55,7 +55,7 @@ CHANGES = {one.__name__: one for one in (_appended, _same_size, _replaced, _remo
 
 def _when_read(monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None], path: Path) -> None:
     """Let a file change after its weights were read, before the target is there."""
-    real = staging.check_sources
+    real = changes.check_sources
 
     def check(targets: object) -> None:
         change(path)
