@@ -29,7 +29,7 @@ from grubridge.errors import (
     TargetError,
     UnknownFormatError,
 )
-from grubridge.files.changes import watched
+from grubridge.files.changes import check_sources, watched
 from grubridge.files.opening import shown
 from grubridge.files.staging import check_target, staged
 from grubridge.files.text import nearest, quoted
@@ -238,6 +238,7 @@ def _run(subject: Subject, backend: str, probe: Probe, device: str) -> Trace:
             raise CannotRunError(f"{subject.label}: {backend} cannot run it: {reason}", reason)
         (planned,) = plan.runs
         (outcome,) = run_jobs([Job(backend, planned.artifact, probe, device)])
+        check_sources([])
     if isinstance(outcome, GRUBridgeError):
         raise outcome
     if planned.temporary:

@@ -16,11 +16,15 @@ from tempfile import TemporaryDirectory
 from grubridge.errors import (
     BackendError,
     CannotRunError,
+    CorruptFileError,
     DeviceError,
+    FileFormatError,
     GRUBridgeError,
     MissingDependencyError,
     ProbeError,
+    UnsafeFileError,
 )
+from grubridge.files.changes import noted
 from grubridge.files.child_process import Message
 from grubridge.files.limits import current, memory_advice
 from grubridge.files.opening import shown
@@ -34,6 +38,7 @@ from .registry import TIMEOUT, BackendEntry, find, require
 __all__ = ["Job", "devices", "run_jobs"]
 
 _LONGEST_WORDS = 1000
+_REFUSALS = {kind.__name__ for kind in (BackendError, FileFormatError, CorruptFileError, UnsafeFileError)}
 _WITH_REASONS = {kind.__name__: kind for kind in (CannotRunError, DeviceError)}
 
 
@@ -127,6 +132,7 @@ def _message(job: Job, folder: Path, number: int) -> Message:
     job.probe.save(probe)
     return {
         "artifact": asdict(replace(job.artifact, path=str(Path(job.artifact.path).absolute()))),
+        "files": noted(),
         "probe": str(probe),
         "trace": str(folder / f"trace-{number}.npz"),
         "device": job.device,
@@ -145,7 +151,7 @@ def _raised_anew(who: str, told: Message, entry: BackendEntry) -> GRUBridgeError
     )
     if kind in _WITH_REASONS:
         return _WITH_REASONS[kind](f"{who} cannot run it: {words}", told["reason"])
-    if kind == BackendError.__name__:
+    if kind in _REFUSALS:
         return BackendError(f"{who} cannot run it: {words}")
     if kind == ProbeError.__name__:
         return ProbeError(f"{who} cannot take the inputs: {words}")

@@ -3,10 +3,10 @@
 It first says that it is ready, {}, or why it is not. Then it answers requests:
 
 - {"devices": true}: {"devices": [...]};
-- {"artifact", "probe", "trace", "device", "allow_tf32", "memory"}: {}, and the trace of the run is in the
-  file "trace". The file "probe" holds the inputs. On the CPU, the run takes at most so many bytes of "memory"
-  beside what the framework has by then; null sets no limit. CUDA reserves far more than it takes, so there is
-  none on a GPU.
+- {"artifact", "files", "probe", "trace", "device", "allow_tf32", "memory"}: {}, and the trace of the run is
+  in the file "trace". The "files" must still be what grubridge has read: see `changes.noted`. The file
+  "probe" holds the inputs. On the CPU, the run takes at most so many bytes of "memory" beside what the
+  framework has by then; null sets no limit. CUDA reserves far more than it takes, so there is none on a GPU.
 
 What goes wrong is {"error": its kind, "words": the message}, and for some kinds "reason".
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from grubridge.errors import CannotRunError, GRUBridgeError
+from grubridge.files.changes import check_noted
 from grubridge.files.child_process import Message, Parent
 from grubridge.files.confinement import limited_data
 from grubridge.traces import Probe
@@ -51,6 +52,7 @@ def _run(backend: Backend, devices: tuple[str, ...], request: Message) -> Messag
         device = choose_device(request["device"], devices)
         probe = Probe.load(Path(request["probe"]))
         artifact = Artifact(**request["artifact"])
+        check_noted(request["files"])
         with limited_data(request["memory"] if device == "cpu" else None):
             trace = backend.run(artifact, probe, device, allow_tf32=request["allow_tf32"])
         replace(trace, seconds=time.perf_counter() - started).save(Path(request["trace"]))

@@ -7,7 +7,7 @@ changed when its place, size or times have changed, or its content where that wa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from grubridge.errors import FileFormatError, TargetError
 from .digest import sha256
 from .text import printable
 
-__all__ = ["Watch", "check_sources", "note_open", "watched"]
+__all__ = ["Watch", "check_noted", "check_sources", "note_open", "noted", "watched"]
 
 _Stamp = tuple[int, ...]
 """Device, inode, size, and when content and status last changed, in ns."""
@@ -35,6 +35,11 @@ class Watch:
     def files(self) -> tuple[Path, ...]:
         """The files, in the order in which they were first opened."""
         return tuple(self._stamps)
+
+    @property
+    def stamps(self) -> Mapping[Path, _Stamp]:
+        """What tells each file from what it may become."""
+        return self._stamps
 
     def check(self) -> None:
         """Raise FileFormatError when a file is no longer what was read."""
@@ -109,6 +114,19 @@ def check_sources(targets: Iterable[Path]) -> None:
         watch.check()
         for target in targets:
             watch.check_target(target)
+
+
+def noted() -> dict[str, Sequence[int]]:
+    """Return what the surrounding `watched` knows of its files, as JSON values, for another process."""
+    watch = _current.get()
+    return {} if watch is None else {str(path): stamp for path, stamp in watch.stamps.items()}
+
+
+def check_noted(files: Mapping[str, Sequence[int]]) -> None:
+    """Raise FileFormatError when a file is no longer as `noted` has it."""
+    for path, stamp in files.items():
+        if _stamp(Path(path)) != tuple(stamp):
+            raise _changed(Path(path))
 
 
 def _stamp(file: Path | int) -> _Stamp | None:

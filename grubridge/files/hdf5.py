@@ -86,6 +86,10 @@ class Hdf5File:
                 raise self._nonsense("")
             yield group, arrays
 
+    def check_whole(self) -> None:
+        """Refuse a file in which any link or array leads elsewhere or is damaged, whoever reads it."""
+        self._guard.ask("check_whole")
+
     def has(self, path: str) -> bool:
         """Whether there is a group or an array at `path`."""
         return self._guard.ask("has", path) is True

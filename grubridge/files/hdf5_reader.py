@@ -116,6 +116,13 @@ class _Reader:
             left.extend(f"{group}/{name}".lstrip("/") for name in reversed(groups))
         return found
 
+    def check_whole(self) -> None:
+        """Refuse links that are not hard, and arrays whose values are not in the file, wherever they are."""
+        for group, arrays in self.walk():
+            for name in arrays:
+                path = f"{group}/{name}".lstrip("/")
+                check_storage(self._dataset(path), f"{self.where}: {printable(path)}")
+
     def has(self, path: str) -> bool:
         """Whether there is a group or an array at `path`."""
         return self._open(path) is not None

@@ -21,6 +21,7 @@ from grubridge.checker.recording import Recording, read_recording
 from grubridge.checker.result import CheckReport
 from grubridge.checker.verdict import Verdict
 from grubridge.errors import BackendError, ProbeError
+from grubridge.files.changes import check_sources, watched
 from grubridge.files.text import quoted
 from grubridge.formats.base import ReadHints
 
@@ -33,6 +34,7 @@ _USUAL = (0, BATCH, STEPS, None, "auto", False, None)
 """The settings of runs where none is given."""
 
 
+@watched()
 def verify(  # noqa: PLR0913 - the options of one command
     *artifacts: object,
     stack: str | None = None,
@@ -80,7 +82,7 @@ def verify(  # noqa: PLR0913 - the options of one command
         keep_pictures: keep what an HTML page shows beyond the report (`CheckReport.pictures`).
 
     Raises:
-        FileFormatError: when a file cannot be read.
+        FileFormatError: when a file cannot be read, or changes while it is read and run.
         InvalidSpecError: when an artifact is neither a path nor a model that grubridge knows.
         LayoutError: when the layout's description is wrong.
         StackSelectionError: when GRUs of the files cannot be paired, or none has the layout.
@@ -131,6 +133,7 @@ def verify(  # noqa: PLR0913 - the options of one command
         tasks = [Task(plan_group(group, backends, Path(folder)), probes(group)) for group in groups]
         conditions = Conditions(device, allow_tf32, tolerance, serve, keep_pictures)
         outcomes = carry_out(tasks, conditions, Path(folder))
+        check_sources([])
     return report(
         groups,
         outcomes,
@@ -161,6 +164,7 @@ class _Converted(Protocol):
     def target_layout(self) -> str | None: ...
 
 
+@watched()
 def verify_conversion(
     conversion: _Converted, *, hints: ReadHints | None = None, seed: int = 0, device: str = "auto"
 ) -> CheckReport:
@@ -185,4 +189,5 @@ def verify_conversion(
     task = Task(plan_conversion(source, target), Probes(inputs, designed_probe(specs, seed)))
     with tempfile.TemporaryDirectory(prefix="grubridge-") as folder:
         outcomes = carry_out([task], Conditions(device), Path(folder))
+        check_sources([])
     return report([(source, target)], outcomes, inputs)

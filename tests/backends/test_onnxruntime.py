@@ -210,7 +210,7 @@ def test_refusals(onnxruntime: ModuleType, tmp_path: Path) -> None:
     assert words[0].endswith("cannot run it: input W of the GRU node, 'W0', is computed while the model runs")
     assert words[1].endswith("its constant initial_h is for a batch of 2; the inputs have 3 rows")
     assert "opset" in words[2]
-    assert "External data path escapes model directory" in words[3]
+    assert "cannot run it: tensor 'W0' lies in the external file '../secret.bin'; grubridge opens" in words[3]
     assert words[4].endswith("the node that makes 'y0' is a Tanh, not a GRU")
 
 

@@ -53,6 +53,7 @@ def test_a_run_on_the_cpu_has_a_limit(tmp_path: Path, device: str, memory: int |
         "trace": str(tmp_path / "trace.npz"),
         "artifact": {"path": "a", "format": "fake", "address": {}},
         "allow_tf32": False,
+        "files": {},
         "memory": memory,
     }
 

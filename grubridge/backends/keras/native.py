@@ -15,7 +15,7 @@ from grubridge.backends.base import Artifact
 
 from .half import Half
 from .rebuild import cell_config, keras_major
-from .safety import unlisted_class
+from .safety import reason_against_loading
 
 __all__ = ["by_direction", "find_layer", "open_natively", "packages_to_try", "reason_against"]
 
@@ -43,9 +43,7 @@ def reason_against(artifact: Artifact, engine: str) -> str | None:
             return "the file is older than reset_after, whose default has changed since"
     if not packages_to_try(artifact, engine):
         return "its hard_sigmoid is that of Keras 2, which needs tensorflow and tf_keras to run"
-    if name := unlisted_class(artifact):
-        return f"the model holds a {name}, which grubridge lets no Keras load because it might run code"
-    return None
+    return reason_against_loading(artifact)
 
 
 def _has_hard_sigmoid(artifact: Artifact) -> bool:

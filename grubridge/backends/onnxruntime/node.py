@@ -11,6 +11,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from grubridge.errors import BackendError, CannotRunError
+from grubridge.files.beside import map_inside
 from grubridge.files.text import quoted
 from grubridge.spec import Array, Direction
 
@@ -25,6 +26,7 @@ __all__ = ["GRUNode", "open_node"]
 
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h")
 _OLDEST_OPSET = 7
+_EXTERNAL = TensorProto.EXTERNAL
 _DTYPES = {"tensor(float)", "tensor(float16)"}
 _DIRECTIONS: dict[str, tuple[Direction, ...]] = {
     "forward": ("forward",),
@@ -198,7 +200,7 @@ def _with_constants(
             raise BackendError(
                 f"input {role} of the GRU node, {quoted(names[role])}, is computed while the model runs"
             )
-    session = open_session(constants, CPU, folder=folder)
+    session = open_session(constants, CPU, folder=_folder_of_data(constants, folder))
     stored = next(output.type for output in session.get_outputs() if output.name == names["R"])
     if stored not in _DTYPES:
         dtype = {"tensor(double)": "float64"}.get(stored, stored.removeprefix("tensor(").removesuffix(")"))
@@ -208,6 +210,21 @@ def _with_constants(
         )
     values = dict(zip(known, session.run(known, {}), strict=True))
     return node, {role: values[name] for role, name in names.items() if name in values}
+
+
+def _folder_of_data(model: ModelProto, folder: Path) -> Path | None:
+    """Return the folder that ONNX Runtime may read from, when the model's tensors lie in files there.
+
+    Raises:
+        UnsafeFileError: when one of them would be read from elsewhere; see `map_inside`.
+    """
+    attributes = [one.t for node in model.graph.node for one in node.attribute]
+    outside = [one for one in (*model.graph.initializer, *attributes) if one.data_location == _EXTERNAL]
+    for tensor in outside:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                map_inside(folder, entry.value, f"tensor {quoted(tensor.name)}")
+    return folder if outside else None
 
 
 def _decoded(value: Any) -> Any:  # noqa: ANN401 - an attribute may be of any type

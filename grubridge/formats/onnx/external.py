@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping
-from contextlib import ExitStack
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grubridge.errors import CorruptFileError, UnsafeFileError
+from grubridge.errors import CorruptFileError
+from grubridge.files.beside import is_inside, map_inside
 from grubridge.files.opening import FileMap
 from grubridge.files.text import quoted
 from grubridge.spec import Array
@@ -34,7 +32,7 @@ def locations(model: ModelProto) -> set[str]:
         for tensor in (*scope.graph.initializer, *constants):
             if tensor.data_location == TensorProto.EXTERNAL:
                 found.update(entry.value for entry in tensor.external_data if entry.key == "location")
-    return {location for location in found if _is_inside(location)}
+    return {location for location in found if is_inside(location)}
 
 
 class ExternalData:
@@ -72,7 +70,7 @@ class ExternalData:
 
     def _open(self, location: str, what: str) -> FileMap:
         if location not in self._files:
-            self._files[location] = _map_inside(self._folder, location, what)
+            self._files[location] = map_inside(self._folder, location, f"tensor {what}")
         return self._files[location]
 
 
@@ -86,48 +84,3 @@ def _number(entries: Mapping[str, str], key: str, what: str) -> int | None:
             + quoted(text)
         )
     return int(text)
-
-
-def _is_inside(location: str) -> bool:
-    """Whether a location is a relative path that cannot leave the model's folder, links aside."""
-    odd = any(part in {"", ".", ".."} for part in location.split("/"))
-    return not (odd or "\0" in location or "\\" in location)
-
-
-def _map_inside(folder: Path, location: str, what: str) -> FileMap:
-    """Map the regular file at the relative path `location`; no component may be a link.
-
-    Every folder on the way is held open, so nothing can be exchanged between the check and the use.
-    """
-    parts = location.split("/")
-    where = f"tensor {what} lies in the external file {quoted(location)}"
-    if not _is_inside(location):
-        raise UnsafeFileError(
-            f"{where}; grubridge opens relative paths inside the model's own folder only: move the file "
-            "beside the model and save the model again"
-        )
-    with ExitStack() as opened:
-        at = _open(folder, opened)
-        try:
-            for part in parts[:-1]:
-                at = _open(part, opened, os.O_DIRECTORY | os.O_NOFOLLOW, at)
-            at = _open(parts[-1], opened, os.O_NONBLOCK | os.O_NOFOLLOW, at)
-        except FileNotFoundError:
-            raise CorruptFileError(f"{where}, which is missing; copy it together with the model") from None
-        except OSError as error:
-            raise UnsafeFileError(
-                f"{where}, which is a link, leads through one or cannot be opened ({error.strerror}); "
-                "grubridge reads regular files inside the model's own folder only"
-            ) from None
-        status = os.fstat(at)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnsafeFileError(f"{where}, which is no regular file")
-        if not status.st_size:
-            raise CorruptFileError(f"{where}, which is empty; the download or the copy may have failed")
-        return FileMap(folder / location, at)
-
-
-def _open(path: Path | str, opened: ExitStack, flags: int = 0, folder: int | None = None) -> int:
-    descriptor = os.open(path, os.O_RDONLY | flags, dir_fd=folder)
-    opened.callback(os.close, descriptor)
-    return descriptor
