@@ -37,5 +37,5 @@ def test_nesting_has_a_limit() -> None:
 
 
 def test_size_has_a_limit() -> None:
-    with pytest.raises(UnsafeFileError, match="^file: its JSON would take 16 MiB of memory, more than"):
+    with pytest.raises(UnsafeFileError, match=r"^file: its JSON would take 16 MiB of memory, more than"):
         parse_json(b" " * (LARGEST_JSON + 1), "file")

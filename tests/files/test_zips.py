@@ -158,7 +158,7 @@ def test_a_directory_of_absurd_size_is_refused(tmp_path: Path) -> None:
             writer.writestr(f"{index}" + "x" * 6000, b"")
     (tmp_path / "wide.zip").write_bytes(archive.getvalue())
 
-    with pytest.raises(UnsafeFileError, match="the zip directory would take 6 MiB of memory, more than the 4 MiB"):
+    with pytest.raises(UnsafeFileError, match="the zip directory would take 6 MiB"):
         read_zip(tmp_path / "wide.zip")
 
 
