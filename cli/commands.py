@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import backends, check, convert, doctor, explain, formats, identify, inspect, trace, verify
-from .console import say
+from .console import end_cleanly_on_truncation, say
 
 app = typer.Typer(
     name="grubridge",
@@ -45,3 +45,4 @@ def _root(
     ] = False,
 ) -> None:
     del version  # the callback has done its work
+    end_cleanly_on_truncation()

@@ -154,6 +154,13 @@ def _ended(command: Callable[[], object]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def end_cleanly_on_truncation() -> None:
+    """Let a file that is cut off while it is read be an error, in the place of a crash."""
+    from grubridge import end_on_truncation
+
+    end_on_truncation(_explain)
+
+
 def leave(code: int) -> NoReturn:
     """End the process at once: what the interpreter would tidy up first takes as long as a small conversion.
 

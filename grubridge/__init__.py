@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         UnsupportedFeatureError,
     )
     from grubridge.explanation.explaining import Explanation, explain
+    from grubridge.files.truncation import end_on_truncation
     from grubridge.files.limits import Limits, limits
     from grubridge.formats.base import ReadHints, WriteOptions
     from grubridge.formats.table import format_table
@@ -91,6 +92,7 @@ _HOMES = {
     "check": "suite.run",
     "convert": "conversion",
     "convert_all": "conversion",
+    "end_on_truncation": "files.truncation",
     "examine": "doctor.examination",
     "explain": "explanation.explaining",
     "format_table": "formats.table",
@@ -153,6 +155,7 @@ __all__ = [
     "check",
     "convert",
     "convert_all",
+    "end_on_truncation",
     "examine",
     "explain",
     "format_table",

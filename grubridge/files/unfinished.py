@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["PREFIX", "unfinished_folder"]
+__all__ = ["PREFIX", "remove_own", "unfinished_folder"]
 
 PREFIX = ".grubridge-unfinished-"
+
+_own: set[Path] = set()
 
 
 @contextmanager
@@ -37,12 +39,20 @@ def unfinished_folder(beside: Path) -> Iterator[Path]:
             continue  # another run took it for left over, in the instant before it was locked
         except OSError:
             break  # a file system without locks, where nobody can take it for that
+    _own.add(folder)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _own.discard(folder)
         if lock is not None:
             os.close(lock)
+
+
+def remove_own() -> None:
+    """Remove the folders of this process, which is about to end without being unwound."""
+    for folder in _own:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_left_over(beside: Path) -> None:
