@@ -20,6 +20,7 @@ INDEX = ".index"
 _STATE = "checkpoint"
 """The text file with which TensorFlow notes the latest checkpoint of a folder."""
 _LATEST = re.compile(rb'^model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
+_ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))", re.DOTALL)
 _LONGEST_STATE = 1 << 16
 _SHARD = re.compile(r"\.data-\d{5}-of-\d{5}")
 
@@ -60,8 +61,7 @@ def _latest(state: Path) -> Path:
         raise CorruptFileError(
             f'{shown(state)}: it should say model_checkpoint_path: "..."; name the checkpoint itself'
         )
-    # protobuf's text format writes bytes that are not ASCII as octal numbers
-    name = match[1].decode("unicode_escape").encode("latin-1", "replace").decode("utf-8", "replace")
+    name = _ESCAPED.sub(_unescaped, match[1]).decode("utf-8", "replace")
     named = Path(name)
     if named.is_absolute():
         named = Path(named.name)  # the folder may have moved since
@@ -71,3 +71,9 @@ def _latest(state: Path) -> Path:
             "name the checkpoint itself"
         )
     return state.parent / named.with_name(named.name + INDEX) if named.name else state
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    """Return the byte for an escape of protobuf's text format: what is not ASCII is an octal number there."""
+    octal, itself = escape.groups()
+    return itself if octal is None else bytes([int(octal, 8) % 256])

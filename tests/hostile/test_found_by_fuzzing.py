@@ -13,6 +13,7 @@ import pytest
 import grubridge
 from grubridge.artifacts import NonFiniteWeightWarning
 from grubridge.errors import CorruptFileError
+from grubridge.files.checkpoint_names import index_of
 from grubridge.files.pickles import read_pickle
 from grubridge.formats.keras.contents import layer_io
 from grubridge.formats.keras.layout import cell_settings
@@ -90,6 +91,15 @@ def test_names_in_onnx_that_are_no_text(old: bytes, tmp_path: Path) -> None:
         CorruptFileError, match=r"x\.onnx: the \w+ of a \w+ in it is not UTF-8; the file is damaged"
     ):
         grubridge.inspect(path)
+
+
+@pytest.mark.parametrize("escape", [r"\q", r"\N{DIGIT ONE}", r"\U99999999", r"\9"])
+def test_odd_escapes_in_the_name_of_a_checkpoint(escape: str, tmp_path: Path) -> None:
+    """Python's own escapes are others than protobuf's, and it warns of some and fails at others."""
+    state = tmp_path / "checkpoint"
+    state.write_text(f'model_checkpoint_path: "ck{escape}"\n', encoding="utf-8")
+
+    assert index_of(state) == tmp_path / f"ck{escape[1:]}.index"
 
 
 def test_a_nan_that_signals(tmp_path: Path) -> None:
