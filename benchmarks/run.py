@@ -19,6 +19,7 @@ from benchmarks import (  # noqa: E402 - found through the line above
     detection,
     diagnosis,
     ensemble,
+    fuzz,
     guard,
     identification,
     kills,
@@ -49,6 +50,7 @@ def _parts(options: argparse.Namespace) -> dict[str, _Part]:
         "speed": (table.HEADER, speed.rows),
         "suite": (table.HEADER, suite.rows),
         "tools": (tools.HEADER, tools.rows),
+        "fuzz": (fuzz.HEADER, lambda: fuzz.rows(folder, options.inputs, processes)),
         "campaign": (campaign.HEADER, lambda: campaign.rows(folder, options.elements, processes)),
         "diagnosis": (diagnosis.HEADER, diagnosis.rows),
         "detection": (detection.HEADER, lambda: detection.rows(folder, options.cases, processes)),
@@ -66,6 +68,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("part", nargs="*", help="which to run; without one, all (hours)")
     parser.add_argument("--results", type=Path, default=_ROOT / "build" / "benchmarks", help="folder")
     parser.add_argument("--elements", type=float, default=3e8, help="hidden states of the campaign")
+    parser.add_argument("--inputs", type=float, default=2e6, help="of all readers, to fuzz")
     parser.add_argument("--cases", type=int, default=100, help="random GRUs for every fault to detect")
     parser.add_argument("--processes", type=int, default=2, help="side by side, of the long ones")
     options = parser.parse_args(arguments)
