@@ -46,7 +46,7 @@ class ReadHints:
     skip_unsafe: bool = False
 
     def given(self) -> tuple[str, ...]:
-        """The names of the hints that were given; `skip_unsafe` says nothing of a file, and is none of them."""
+        """The names of the hints that were given; `skip_unsafe`, which says nothing of a file, is none."""
         return tuple(f.name for f in fields(self) if f.default is None and getattr(self, f.name) is not None)
 
 
