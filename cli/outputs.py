@@ -49,6 +49,16 @@ class Outputs:
     instead: Path | None
     files: tuple[tuple[Form, Path], ...]
 
+    def spare(self, read: Sequence[Path]) -> None:
+        """Refuse to replace any of the files that this run reads.
+
+        Raises:
+            typer.BadParameter: when a report would be written to one of them, whatever it is called there.
+        """
+        for path in (*(path for _, path in self.files), *([self.instead] if self.instead else [])):
+            if any(_same(path, source) for source in read):
+                raise typer.BadParameter(f"{path} is read by this run, and no report may replace it")
+
     def __contains__(self, form: Form) -> bool:
         return form == self.printed or any(form == one for one, _ in self.files)
 
@@ -126,7 +136,8 @@ def outputs(
         output,
         tuple((form, path) for form, path in asked if path is not None),
     )
-    _check([path for _, path in found.files] + ([output] if output is not None else []), read)
+    found.spare(read)
+    _check([path for _, path in found.files] + ([output] if output is not None else []))
     if "html" in found and find_spec("jinja2") is None:
         from grubridge import MissingDependencyError
 
@@ -134,6 +145,12 @@ def outputs(
         raise MissingDependencyError(hint, "report")
     Output.as_json = found.printed == "json" and output is None
     return found
+
+
+def _same(path: Path, other: Path) -> bool:
+    if path.exists() and other.exists():
+        return path.samefile(other)  # through links of any kind
+    return path.resolve() == other.resolve()
 
 
 def _asked(option: str) -> tuple[Form, Path | None]:
@@ -145,12 +162,10 @@ def _asked(option: str) -> tuple[Form, Path | None]:
     return cast("Form", name), Path(path) if equals else None
 
 
-def _check(paths: Sequence[Path], read: Sequence[Path]) -> None:
+def _check(paths: Sequence[Path]) -> None:
     taken = set[Path]()
     for path in paths:
         place = path.resolve()
-        if path.exists() and any(source.exists() and path.samefile(source) for source in read):
-            raise typer.BadParameter(f"{path} is read by this run, and no report may replace it")
         if place in taken:
             raise typer.BadParameter(f"two forms would be written to {path}; give each a file of its own")
         taken.add(place)

@@ -355,3 +355,17 @@ def test_a_manifest_that_is_wrong_is_in_the_report_too(tmp_path: Path) -> None:
     assert ended.code == 2
     assert f"error: {error.get('message')}" in ended.stderr
     assert "pair" in str(error.text)
+
+
+def test_no_report_replaces_what_the_manifest_names(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    small, large = pair
+    (tmp_path / "grubridge.toml").write_text(
+        f'version = 1\n[[pair]]\nartifacts = ["{small.name}", "{large.name}"]\n', encoding="utf-8"
+    )
+    before = large.read_bytes()
+    os.link(large, tmp_path / "link.xml")
+    ended = grubridge("check", tmp_path / "grubridge.toml", f"--format=junit={tmp_path / 'link.xml'}")
+
+    assert ended.code == 2
+    assert "is read by this run" in " ".join(ended.stderr.replace("│", " ").split())
+    assert large.read_bytes() == before
