@@ -12,13 +12,7 @@ from grubridge.errors import CorruptFileError, UnsafeFileError
 from .opening import FileMap
 from .text import quoted
 
-__all__ = ["is_inside", "map_inside"]
-
-
-def is_inside(location: str) -> bool:
-    """Whether a location in a model is a relative path that cannot leave the model's folder, links aside."""
-    odd = any(part in {"", ".", ".."} for part in location.split("/"))
-    return not (odd or "\0" in location or "\\" in location)
+__all__ = ["map_inside"]
 
 
 def map_inside(folder: Path, location: str, what: str) -> FileMap:
@@ -37,7 +31,7 @@ def map_inside(folder: Path, location: str, what: str) -> FileMap:
     """
     parts = location.split("/")
     where = f"{what} lies in the external file {quoted(location)}"
-    if not is_inside(location):
+    if not _is_inside(location):
         raise UnsafeFileError(
             f"{where}; grubridge opens relative paths inside the model's own folder only: move the file "
             "beside the model and save the model again"
@@ -61,6 +55,12 @@ def map_inside(folder: Path, location: str, what: str) -> FileMap:
         if not status.st_size:
             raise CorruptFileError(f"{where}, which is empty; the download or the copy may have failed")
         return FileMap(folder / location, at)
+
+
+def _is_inside(location: str) -> bool:
+    """Whether a location is a relative path that cannot leave the model's folder, links aside."""
+    odd = any(part in {"", ".", ".."} for part in location.split("/"))
+    return not (odd or "\0" in location or "\\" in location)
 
 
 def _open(path: Path | str, opened: ExitStack, flags: int = 0, folder: int | None = None) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grubridge.errors import CorruptFileError, GRUBridgeError
+from grubridge.files.beside import map_inside
 from grubridge.files.opening import FileMap, shown
 from grubridge.spec import Capabilities, GRUSpec, Layout
 
@@ -64,15 +65,18 @@ def contents(path: Path, hints: ReadHints) -> Contents:  # noqa: ARG001 - an ONN
 
 
 def external_files(path: Path) -> list[Path]:
-    """Return the files beside the model at `path` that hold data of its tensors; of those inside its folder.
+    """Return the files beside the model at `path` that hold data of its tensors.
 
     Raises:
-        FileFormatError: as `contents`.
+        FileFormatError: as `contents`, and where one is missing, is no regular file or is not in its folder.
     """
     from .external import locations
 
     model, _ = _model(FileMap(path))
-    return [path.parent / location for location in sorted(locations(model))]
+    try:
+        return [map_inside(path.parent, location, "some data").path for location in sorted(locations(model))]
+    except GRUBridgeError as error:
+        raise type(error)(f"{shown(path)}: {error}") from None
 
 
 def _model(file: FileMap) -> tuple[ModelProto, Mapping[bytes, tuple[int, int]]]:

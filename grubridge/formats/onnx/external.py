@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grubridge.errors import CorruptFileError
-from grubridge.files.beside import is_inside, map_inside
+from grubridge.files.beside import map_inside
 from grubridge.files.opening import FileMap
 from grubridge.files.text import quoted
 from grubridge.spec import Array
@@ -22,7 +22,7 @@ __all__ = ["ExternalData", "locations"]
 
 
 def locations(model: ModelProto) -> set[str]:
-    """Return where a model says that data of its tensors lies, without what would be refused to be opened."""
+    """Return where a model says that data of its tensors lies."""
     from .graph import scopes
     from .messages import TensorProto
 
@@ -32,7 +32,7 @@ def locations(model: ModelProto) -> set[str]:
         for tensor in (*scope.graph.initializer, *constants):
             if tensor.data_location == TensorProto.EXTERNAL:
                 found.update(entry.value for entry in tensor.external_data if entry.key == "location")
-    return {location for location in found if is_inside(location)}
+    return found
 
 
 class ExternalData:
