@@ -5,10 +5,10 @@ Any of them may stand in a model file, and so reach every report.
 
 from __future__ import annotations
 
-import sys
+import re
 import unicodedata
 
-__all__ = ["HOSTILE_NAMES", "LONG", "MARKERS", "is_inert", "survives_files"]
+__all__ = ["HOSTILE_NAMES", "LONG", "has_command", "is_inert"]
 
 LONG = "gru_" + 25_000 * "long"
 
@@ -47,27 +47,14 @@ HOSTILE_NAMES = (
 )
 """One of every kind of attack; what it would do to whom is the character of each."""
 
-MARKERS = ("<script", "<img", "onerror=alert(2)>", "]]><")
-"""What no page may hold but as text."""
+_ODD = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-def is_inert(text: str, *, lines: bool = False) -> bool:
-    """Whether a terminal or a CI log has nothing to obey in a text.
-
-    Args:
-        text: what is printed.
-        lines: whether line breaks are its own; no line may begin with what GitHub reads as a command.
-    """
-    parts = text.split("\n") if lines else [text]
-    odd = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-    shown = all(unicodedata.category(character) not in odd for part in parts for character in part)
-    return shown and not (lines and any(part.lstrip().startswith("::") for part in parts))
+def is_inert(text: str) -> bool:
+    """Whether a terminal has nothing to obey in a text but its line breaks."""
+    return not any(unicodedata.category(character) in _ODD for character in text.replace("\n", ""))
 
 
-def survives_files(name: str) -> bool:
-    """Whether a file or a folder can have that name on this machine."""
-    try:
-        encoded = name.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-    except UnicodeEncodeError:
-        return False
-    return bool(encoded) and b"/" not in encoded and b"\0" not in encoded and len(encoded) < 200
+def has_command(text: str) -> bool:
+    """Whether a line begins with what GitHub reads as a command."""
+    return re.search(r"^\s*(::|##\[)", text, re.MULTILINE) is not None

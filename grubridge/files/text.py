@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Sequence
 
-__all__ = ["listed", "natural_order", "nearest", "printable", "quoted"]
+__all__ = ["listed", "natural_order", "nearest", "printable", "printable_lines", "quoted"]
 
 _LONGEST = 120
 _TEXT_AND_NUMBER = re.compile(r"([^0-9]*)([0-9]{0,18})")
@@ -17,6 +18,12 @@ def printable(name: object, longest: int = _LONGEST) -> str:
     # `ascii`, because a process that may open no more files cannot import a codec
     text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def printable_lines(text: str) -> str:
+    """Return a text with all odd characters but its line breaks escaped, however long it is."""
+    lines = text.split("\n")
+    return "\n".join(line if line.isprintable() else printable(line, sys.maxsize) for line in lines)
 
 
 def quoted(name: object, longest: int = _LONGEST) -> str:

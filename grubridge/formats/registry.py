@@ -48,7 +48,7 @@ def adapter(name: str) -> FormatAdapter:
     """
     if name not in FORMATS:
         meant = SUFFIXES.get("." + name.lower().lstrip("."))  # an ending in the place of a format
-        hint = f" Did you mean {meant!r}?" if meant else nearest(name, FORMATS)
+        hint = f" Did you mean {quoted(meant)}?" if meant else nearest(name, FORMATS)
         raise UnknownFormatError(f"unknown format {quoted(name)}.{hint} Known formats: {', '.join(FORMATS)}")
     return cast(FormatAdapter, importlib.import_module(FORMATS[name]))
 
@@ -59,7 +59,10 @@ def located(path: Path) -> Path:
     Raises:
         FileFormatError: when a folder does not say which of its checkpoints is meant.
     """
-    return index_of(path)
+    try:
+        return index_of(path)
+    except OSError:  # a folder that may not be entered, a name that is too long: whoever opens it says so
+        return path
 
 
 def detect(path: Path) -> FormatAdapter:

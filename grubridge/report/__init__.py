@@ -6,6 +6,8 @@ import math
 from importlib import import_module
 from typing import Any, Literal
 
+from grubridge.files.text import printable_lines
+
 __all__ = ["Form", "render", "to_json"]
 
 Form = Literal["text", "markdown", "latex", "junit", "github", "html"]
@@ -27,6 +29,8 @@ _MODULES = {
 def render(result: object, form: Form = "text") -> str:
     """Return a result in a form that people or other programs read, ending in a newline.
 
+    Whatever stands in it, a terminal has nothing to obey: odd characters are escaped.
+
     Args:
         result: a CheckReport, SuiteReport, Conversion, Explanation, Identification, Inspection, TracedModel,
             FormatTable or BackendTable.
@@ -40,8 +44,7 @@ def render(result: object, form: Form = "text") -> str:
     written_by = "render" if form == "text" else form
     if written_by not in module.__all__:
         raise ValueError(f"a {type(result).__name__} has no form {form!r}")
-    text: str = getattr(module, written_by)(result)
-    return text
+    return printable_lines(getattr(module, written_by)(result))
 
 
 def to_json(result: object) -> dict[str, Any]:

@@ -6,14 +6,15 @@ import ast
 
 import pytest
 
-from grubridge.files.text import nearest, printable, quoted
+from grubridge.files.text import nearest, printable, printable_lines, quoted
 from tests.hostile_names import HOSTILE_NAMES, is_inert
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES, ids=ascii)
 def test_nothing_in_a_printed_name_is_obeyed(name: str) -> None:
-    assert is_inert(printable(name))
-    assert is_inert(quoted(name))
+    assert is_inert(printable(name) + quoted(name))
+    assert "\n" not in printable(name) + quoted(name)
+    assert is_inert(printable_lines(f"{name}\n{name}"))
     assert len(printable(name)) <= 120
     assert len(quoted(name)) <= 122
 
@@ -21,6 +22,10 @@ def test_nothing_in_a_printed_name_is_obeyed(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in HOSTILE_NAMES if len(repr(name)) < 120], ids=ascii)
 def test_a_quoted_name_is_a_string_of_python(name: str) -> None:
     assert ast.literal_eval(quoted(name)) == name
+
+
+def test_lines_stay_lines_and_are_not_cut() -> None:
+    assert printable_lines(f"a\x1b\n{'b' * 500}\r\n") == f"a\\x1b\n{'b' * 500}\\r\n"
 
 
 def test_an_escape_has_one_backslash() -> None:

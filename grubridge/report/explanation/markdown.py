@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from grubridge.explanation.arithmetic import Step
@@ -16,7 +17,8 @@ from .text import step_title
 
 __all__ = ["markdown"]
 
-_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#"})
+_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#&~@"})
+_LINK = re.compile(r"(?=://)|(?<=www)(?=\.)")  # GitHub makes links of bare addresses
 
 
 def markdown(story: Explanation) -> str:
@@ -59,4 +61,4 @@ def _step(story: Explanation, step: Step, write: Notation) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    return printable(text, 1000).translate(_SPECIAL)
+    return _LINK.sub(r"\\", printable(text, 1000).translate(_SPECIAL))

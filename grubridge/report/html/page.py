@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grubridge.errors import MissingDependencyError
-from grubridge.files.text import printable
+from grubridge.files.text import printable, printable_lines
 from grubridge.version import __version__
 
 from .data import in_script
@@ -64,7 +64,8 @@ def fragment(template: str, **content: Any) -> str:  # noqa: ANN401 - likewise
 
 
 def _render(template: str, **content: Any) -> str:  # noqa: ANN401 - likewise
-    return _environment().get_template(f"{template}.html").render(version=__version__, **content)
+    made = _environment().get_template(f"{template}.html").render(version=__version__, **content)
+    return printable_lines(made)
 
 
 @cache
