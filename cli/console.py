@@ -64,8 +64,8 @@ def _writable(text: str) -> str:
 
 
 def json_text(document: dict[str, Any]) -> str:
-    """Return a JSON document as it is printed: ASCII, and no number that JSON does not have."""
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+    """Return a JSON document as it is printed: ASCII, no number that JSON has not, no command of CI."""
+    return json.dumps(document, indent=2, allow_nan=False).replace("##[", r"#\u0023[") + "\n"
 
 
 def say_json(document: dict[str, Any]) -> None:
@@ -96,8 +96,10 @@ def exit_code(verdict: object) -> int:
 
 
 def tell(message: str) -> None:
-    """Write a message to stderr."""
-    sys.stderr.write(message + "\n")
+    """Write a message to stderr, in which a terminal or a CI log has nothing to obey."""
+    from grubridge import inert_lines
+
+    sys.stderr.write(inert_lines(message) + "\n")
 
 
 def highlighted(text: str) -> str:

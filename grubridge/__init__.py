@@ -33,8 +33,9 @@ if TYPE_CHECKING:
         UnsupportedFeatureError,
     )
     from grubridge.explanation.explaining import Explanation, explain
-    from grubridge.files.truncation import end_on_truncation
     from grubridge.files.limits import Limits, limits
+    from grubridge.files.text import inert_lines
+    from grubridge.files.truncation import end_on_truncation
     from grubridge.formats.base import ReadHints, WriteOptions
     from grubridge.formats.table import format_table
     from grubridge.identification.identify import identify
@@ -100,6 +101,7 @@ _HOMES = {
     "from_model": "live.onnx",
     "from_module": "live.pytorch",
     "identify": "identification.identify",
+    "inert_lines": "files.text",
     "inspect": "inspection",
     "limits": "files.limits",
     "list_stacks": "inspection",
@@ -163,6 +165,7 @@ __all__ = [
     "from_model",
     "from_module",
     "identify",
+    "inert_lines",
     "inspect",
     "limits",
     "list_stacks",

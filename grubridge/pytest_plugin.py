@@ -26,6 +26,8 @@ __all__ = ["GRUBridge"]
 _PATHS = ("example", "inputs", "out")
 """Settings that may be paths."""
 
+_LONGEST = 1000
+
 _manifest_key = pytest.StashKey[Path]()
 _pool_key = pytest.StashKey["Pool"]()
 
@@ -148,16 +150,18 @@ class _PairItem(pytest.Item):
         if self._result.headroom is not None:
             self.user_properties.append(("grubridge_headroom", self._result.headroom))
         if self._result.status == "trouble":
-            raise _PairError(self._result.trouble)
+            raise _PairError(_words(self._result))
 
     def runtest(self) -> None:
         """Fail unless the pair is what the manifest says."""
+        from grubridge.files.text import printable
+
         result = self._result
         assert result is not None  # noqa: S101 - of the setup
         for warning in result.warnings:
-            warnings.warn(f"{self.name}: {warning}", stacklevel=2)
+            warnings.warn(f"{self.name}: {printable(warning, _LONGEST)}", stacklevel=2)
         if result.status == "xfailed":
-            pytest.xfail(result.reason or "")
+            pytest.xfail(printable(result.reason or "", _LONGEST))
         if result.status != "equivalent":
             raise _PairError(_words(result))
 
@@ -173,12 +177,13 @@ class _PairItem(pytest.Item):
 
 
 def _words(result: PairResult) -> str:
+    from grubridge.files.text import inert_lines
     from grubridge.report.check.mismatch import mismatch
     from grubridge.report.suite.words import details
 
     if result.report is not None and result.status in {"different", "inconclusive"}:
         return mismatch(result.report)
-    return "\n".join(details(result))
+    return inert_lines(result.trouble or "\n".join(details(result)))
 
 
 class GRUBridge:

@@ -56,5 +56,5 @@ def is_inert(text: str) -> bool:
 
 
 def has_command(text: str) -> bool:
-    """Whether a line begins with what GitHub reads as a command."""
-    return re.search(r"^\s*(::|##\[)", text, re.MULTILINE) is not None
+    """Whether GitHub's runner reads a command in a text: lines that begin with `::`, and `##[` anywhere."""
+    return re.search(r"^\s*::|##\[", text, re.MULTILINE) is not None

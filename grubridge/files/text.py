@@ -7,9 +7,10 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 
-__all__ = ["listed", "natural_order", "nearest", "printable", "printable_lines", "quoted"]
+__all__ = ["inert_lines", "listed", "natural_order", "nearest", "printable", "printable_lines", "quoted"]
 
 _LONGEST = 120
+_COMMAND = re.compile(r"^(\s*)(?=::)|(?<=##)(?=\[)", re.MULTILINE)
 _TEXT_AND_NUMBER = re.compile(r"([^0-9]*)([0-9]{0,18})")
 
 
@@ -24,6 +25,14 @@ def printable_lines(text: str) -> str:
     """Return a text with all odd characters but its line breaks escaped, however long it is."""
     lines = text.split("\n")
     return "\n".join(line if line.isprintable() else printable(line, sys.maxsize) for line in lines)
+
+
+def inert_lines(text: str) -> str:
+    """Return `printable_lines` of a text in which GitHub, where it runs this, finds no command either.
+
+    Its runner obeys lines that begin with `::`, and `##[` anywhere (ActionCommand.cs).
+    """
+    return _COMMAND.sub(r"\1\\", printable_lines(text))
 
 
 def quoted(name: object, longest: int = _LONGEST) -> str:

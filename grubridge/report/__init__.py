@@ -6,7 +6,7 @@ import math
 from importlib import import_module
 from typing import Any, Literal
 
-from grubridge.files.text import printable_lines
+from grubridge.files.text import inert_lines, printable_lines
 
 __all__ = ["Form", "render", "to_json"]
 
@@ -29,7 +29,7 @@ _MODULES = {
 def render(result: object, form: Form = "text") -> str:
     """Return a result in a form that people or other programs read, ending in a newline.
 
-    Whatever stands in it, a terminal has nothing to obey: odd characters are escaped.
+    Whatever stands in it, a terminal or a CI log has nothing to obey: odd characters are escaped.
 
     Args:
         result: a CheckReport, SuiteReport, Conversion, Explanation, Identification, Inspection, TracedModel,
@@ -44,7 +44,8 @@ def render(result: object, form: Form = "text") -> str:
     written_by = "render" if form == "text" else form
     if written_by not in module.__all__:
         raise ValueError(f"a {type(result).__name__} has no form {form!r}")
-    return printable_lines(getattr(module, written_by)(result))
+    text: str = getattr(module, written_by)(result)
+    return inert_lines(text) if form in {"text", "markdown"} else printable_lines(text)
 
 
 def to_json(result: object) -> dict[str, Any]:

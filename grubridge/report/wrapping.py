@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import sys
 import textwrap
 from collections.abc import Sequence
 
-from grubridge.files.text import printable
+from grubridge.files.text import inert_lines
 
 __all__ = ["in_columns", "wrapped"]
 
@@ -18,14 +16,13 @@ def wrapped(text: str, indent: str = "", hanging: str = "  ") -> list[str]:
     """Return the lines of `text`, indented; what is too long goes on, `hanging` deeper. Line breaks are kept.
 
     Words are never broken: a path that is too long stays whole, so that it can be copied. Whatever name or
-    message of a framework stands in the text, a terminal has nothing to obey, and no line begins with `::`,
-    which would make it a command where GitHub runs this.
+    message of a framework stands in the text, a terminal or a CI log has nothing to obey.
     """
     return [
-        re.sub(r"^( *)::", r"\1\\::", line)
+        inert_lines(line)
         for part in text.splitlines()
         for line in textwrap.wrap(
-            printable(part.expandtabs(), sys.maxsize),
+            inert_lines(part.expandtabs()),
             _WIDTH,
             initial_indent=indent,
             subsequent_indent=indent + hanging,

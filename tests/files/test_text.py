@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from grubridge.files.text import nearest, printable, printable_lines, quoted
-from tests.hostile_names import HOSTILE_NAMES, is_inert
+from grubridge.files.text import inert_lines, nearest, printable, printable_lines, quoted
+from tests.hostile_names import HOSTILE_NAMES, has_command, is_inert
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES, ids=ascii)
@@ -15,6 +15,7 @@ def test_nothing_in_a_printed_name_is_obeyed(name: str) -> None:
     assert is_inert(printable(name) + quoted(name))
     assert "\n" not in printable(name) + quoted(name)
     assert is_inert(printable_lines(f"{name}\n{name}"))
+    assert not has_command(inert_lines(f"{name}\n  {name} {name}"))
     assert len(printable(name)) <= 120
     assert len(quoted(name)) <= 122
 

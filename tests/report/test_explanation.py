@@ -164,7 +164,7 @@ def _unwrapped(text: str) -> str:
 def test_markdown_escapes_names(hostile: grubridge.Explanation) -> None:
     title = grubridge.render(hostile, "markdown").splitlines()[0]
 
-    assert title.endswith(r"w\_{a}$%&\#~^\\input{x}\|\`\*\<b\>.json, gru")
+    assert title.endswith(r"w\_{a}$%\&\#\~^\\input{x}\|\`\*\<b\>.json, gru")
 
 
 @pytest.mark.parametrize("name", ["widest", "hostile"])

@@ -14,10 +14,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import grubridge
-from cli.console import json_text
+from cli.console import json_text, tell
+from grubridge.pytest_plugin import _words as plugin_words
+from grubridge.report.check.mismatch import mismatch
 from grubridge.report.html.check import check_fragment
 from grubridge.report.html.trace import trace_fragment
-from tests.hostile_names import HOSTILE_NAMES, LONG, is_inert
+from tests.hostile_names import HOSTILE_NAMES, LONG, has_command, is_inert
 from tests.poisoned import poisoned
 from tests.report.a_check import a_report
 from tests.report.html.pages import a_traced_model, different, parts
@@ -62,7 +64,9 @@ def _poisoned(results: dict[str, Any], kind: str, name: str) -> Any:
 @NAMES
 def test_a_terminal_has_nothing_to_obey(name: str, results: dict[str, Any]) -> None:
     for kind in results:
-        assert is_inert(grubridge.render(_poisoned(results, kind, name))), kind
+        text = grubridge.render(_poisoned(results, kind, name))
+        assert is_inert(text), kind
+        assert not has_command(text), kind
 
 
 @NAMES
@@ -73,6 +77,7 @@ def test_json_gives_back_the_very_names(name: str, results: dict[str, Any]) -> N
 
         assert is_inert(text)
         assert text.isascii()
+        assert not has_command(text)
         assert json.loads(text) == json.loads(json.dumps(told))
         assert kind in WITH_LAYOUTS or name in "".join(_texts(json.loads(text)))
 
@@ -204,6 +209,27 @@ def test_an_error_is_a_sentence(name: str, tmp_path: Path) -> None:
             wrong()
         assert is_inert(str(caught.value))
         assert len(str(caught.value)) < 3000
+
+
+@NAMES
+def test_messages_on_stderr(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    tell(f"error: {name}\n{name}")
+
+    told = capsys.readouterr().err
+    assert is_inert(told)
+    assert not has_command(told)
+
+
+@NAMES
+def test_the_words_of_a_failing_test(name: str, results: dict[str, Any]) -> None:
+    for kind in ("check", "different"):
+        words = mismatch(_poisoned(results, kind, name))
+        assert is_inert(words)
+        assert not has_command(words)
+    for result in _poisoned(results, "suite", name).results:
+        words = plugin_words(result)
+        assert is_inert(words)
+        assert not has_command(words)
 
 
 def test_every_kind_of_name_is_there() -> None:

@@ -9,6 +9,7 @@ from grubridge.checker.judge import Element
 from grubridge.checker.profile import FINEST
 from grubridge.checker.result import CheckReport
 from grubridge.checker.verdict import Verdict
+from grubridge.files.text import inert_lines
 from grubridge.reference.rounding import QUANTITIES
 from grubridge.report.wrapping import wrapped
 
@@ -28,10 +29,11 @@ _INCONCLUSIVE = (
 def mismatch(report: CheckReport) -> str:
     """Return why a check is not EQUIVALENT, as the message of an AssertionError."""
     if report.verdict is Verdict.INCONCLUSIVE:
-        return "\n".join([*wrapped(_INCONCLUSIVE, hanging=""), "", *brief(report)])
+        return inert_lines("\n".join([*wrapped(_INCONCLUSIVE, hanging=""), "", *brief(report)]))
     own = report.tolerance
     numbers = list(_by_the_bound(report) if own is None else _by_tolerance(report, own))
-    return "\n".join(["GRUs are not equivalent!", "", *numbers, *([""] if numbers else []), *brief(report)])
+    lines = ["GRUs are not equivalent!", "", *numbers, *([""] if numbers else []), *brief(report)]
+    return inert_lines("\n".join(lines))
 
 
 def _by_tolerance(report: CheckReport, own: Tolerance) -> Iterator[str]:
