@@ -15,7 +15,7 @@ from pathlib import Path
 from grubridge.errors import TargetError
 
 from .changes import check_sources
-from .opening import shown
+from .text import printable
 from .unfinished import unfinished_folder
 
 __all__ = ["check_target", "replace_file", "staged", "staged_together"]
@@ -30,17 +30,19 @@ def check_target(target: Path, *, force: bool) -> None:
     """
     folder = target.parent
     if not folder.is_dir():
-        raise TargetError(f"{shown(target)}: the folder {shown(folder)} does not exist; create it first")
+        raise TargetError(
+            f"{printable(target)}: the folder {printable(folder)} does not exist; create it first"
+        )
     if target.is_dir():
-        raise TargetError(f"{shown(target)}: expected a file name; received a folder")
+        raise TargetError(f"{printable(target)}: expected a file name; received a folder")
     if target.exists() and not target.is_file():
-        raise TargetError(f"{shown(target)}: expected a file; received a device, pipe or socket")
+        raise TargetError(f"{printable(target)}: expected a file; received a device, pipe or socket")
     if os.path.lexists(target) and not force:
         raise TargetError(
-            f"{shown(target)}: the file exists; choose another name, or replace it with --force"
+            f"{printable(target)}: the file exists; choose another name, or replace it with --force"
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise TargetError(f"{shown(target)}: the folder {shown(folder)} cannot be written to")
+        raise TargetError(f"{printable(target)}: the folder {printable(folder)} cannot be written to")
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -93,7 +95,7 @@ def staged_together(targets: Sequence[Path], *, force: bool) -> Iterator[Path]:
             check_sources(first.parent / path.name for path in made)
             _move(made, names, force=force)
     except OSError as error:
-        raise TargetError(f"{shown(first)}: it cannot be written: {error.strerror or error}") from error
+        raise TargetError(f"{printable(first)}: it cannot be written: {error.strerror or error}") from error
 
 
 def _to_disk(path: Path) -> None:
@@ -142,8 +144,8 @@ def _move(made: Sequence[Path], names: set[str], *, force: bool) -> None:
         if not lost:
             raise
         raise TargetError(
-            f"{shown(lost[0])}: it cannot be written: {error.strerror or error}; these files are not as they "
-            f"were: {', '.join(map(shown, lost))}"
+            f"{printable(lost[0])}: it cannot be written: {error.strerror or error}; these files are not as they "
+            f"were: {', '.join(map(printable, lost))}"
         ) from error
     with suppress(OSError):  # the files are there and whole; not every system can wait for their names
         _to_disk(folder)
