@@ -144,8 +144,8 @@ def _move(made: Sequence[Path], names: set[str], *, force: bool) -> None:
         if not lost:
             raise
         raise TargetError(
-            f"{printable(lost[0])}: it cannot be written: {error.strerror or error}; these files are not as they "
-            f"were: {', '.join(map(printable, lost))}"
+            f"{printable(lost[0])}: it cannot be written: {error.strerror or error}; these files are not as "
+            f"they were: {', '.join(map(printable, lost))}"
         ) from error
     with suppress(OSError):  # the files are there and whole; not every system can wait for their names
         _to_disk(folder)
