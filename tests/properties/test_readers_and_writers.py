@@ -127,19 +127,19 @@ def _replace(value: Any, path: list[int], new: object) -> None:
         value = value[key]
 
 
-@SETTINGS
+@settings(SETTINGS, max_examples=300)
 @given(
     name=st.sampled_from([name for name in sorted(SEEDS) if name.endswith(".pt")]),
     place=st.floats(0, 1),
-    change=st.binary(min_size=1, max_size=4),
+    change=st.integers(-2, 2),
 )
-def test_a_pickle_changed(name: str, place: float, change: bytes) -> None:
+def test_a_pickle_changed(name: str, place: float, change: int) -> None:
     """In an archive that is right all around it."""
     entries = _entries(SEEDS[name])
     (pickled,) = (one for one in entries if one.endswith("data.pkl"))
     content = bytearray(entries[pickled])
-    start = int(place * (len(content) - 1))
-    content[start : start + len(change)] = change
+    at = int(place * (len(content) - 1))
+    content[at] = (content[at] + change) % 256
     event("accepted" if _carried(_zip(entries, pickled, bytes(content)), name) else "refused")
 
 
