@@ -64,7 +64,7 @@ def check(
 
     wanted = outputs(formats, output, json=json, html=html, read=() if manifest is None else (manifest,))
     with wanted.even_of_trouble([manifest or Path("grubridge.toml")]):
-        wanted.spare(_artifacts(manifest))
+        wanted.spare(grubridge.manifest_files(manifest))
         report = grubridge.check(
             manifest,
             select=select,
@@ -80,14 +80,6 @@ def check(
         )
     wanted.write(report)
     return _EXIT_CODES[report.outcome]
-
-
-def _artifacts(manifest: Path | None) -> list[Path]:
-    """Return the files that a manifest names."""
-    from grubridge.suite.reading import find_manifest, read_manifest
-
-    read = read_manifest(manifest or find_manifest(Path()))
-    return [pair.path(name) for pair in read.pairs for name in pair.files()]
 
 
 def _progress() -> Callable[[PairResult, int, int], None] | None:

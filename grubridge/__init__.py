@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from grubridge.report import render, to_json
     from grubridge.report.saving import save_report
     from grubridge.spec import GRUSpec
+    from grubridge.suite.reading import manifest_files
     from grubridge.suite.result import PairResult, SuiteReport
     from grubridge.suite.run import check
     from grubridge.tracing import TracedModel, trace
@@ -105,6 +106,7 @@ _HOMES = {
     "inspect": "inspection",
     "limits": "files.limits",
     "list_stacks": "inspection",
+    "manifest_files": "suite.reading",
     "mend": "mending",
     "read": "conversion",
     "render": "report",
@@ -169,6 +171,7 @@ __all__ = [
     "inspect",
     "limits",
     "list_stacks",
+    "manifest_files",
     "mend",
     "read",
     "render",

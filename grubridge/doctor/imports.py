@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from grubridge.files.child_environment import child_environment
+from grubridge.files.interrupts import deferred_signals
 from grubridge.files.text import printable
 
 __all__ = ["failed_imports"]
@@ -36,7 +37,9 @@ def failed_imports(names: Sequence[str]) -> dict[str, str]:
     with TemporaryDirectory(prefix="grubridge-") as folder:
         tried: list[_Import] = []
         try:
-            tried.extend(_Import(name, Path(folder)) for name in names)
+            for name in names:
+                with deferred_signals():
+                    tried.append(_Import(name, Path(folder)))
             deadline = time.monotonic() + _SECONDS
             words = {one.name: one.last_words(deadline) for one in tried}
         finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 from grubridge.errors import TargetError
 
 from .changes import check_sources
+from .interrupts import deferred_signals
 from .text import printable
 from .unfinished import unfinished_folder
 
@@ -93,7 +94,8 @@ def staged_together(targets: Sequence[Path], *, force: bool) -> Iterator[Path]:
                 if path.name not in names:
                     check_target(first.parent / path.name, force=force)
             check_sources(first.parent / path.name for path in made)
-            _move(made, names, force=force)
+            with deferred_signals():
+                _move(made, names, force=force)
     except OSError as error:
         raise TargetError(f"{printable(first)}: it cannot be written: {error.strerror or error}") from error
 

@@ -2,18 +2,24 @@
 
 A run holds a lock on its folder for as long as it lives, and the system lets go of the lock however the run
 ends. A folder that can be locked belongs to nobody any more.
+
+A signal may be raised between any two steps of this module, which also unwinds the run. So a folder is noted
+before it is made and until it is gone, and what is still noted when the interpreter ends is removed then.
 """
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .interrupts import deferred_signals
 
 __all__ = ["PREFIX", "remove_own", "unfinished_folder"]
 
@@ -32,27 +38,35 @@ def unfinished_folder(beside: Path) -> Iterator[Path]:
     _remove_left_over(beside)
     lock = None
     while lock is None:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
+        folder = beside / f"{PREFIX}{secrets.token_hex(8)}"
+        _own.add(folder)
+        folder.mkdir(0o700)
         try:
             lock = _locked(folder)
         except (BlockingIOError, FileNotFoundError):
-            continue  # another run took it for left over, in the instant before it was locked
+            _own.discard(folder)  # another run took it for left over, in the instant before it was locked
         except OSError:
             break  # a file system without locks, where nobody can take it for that
-    _own.add(folder)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _own.discard(folder)
-        if lock is not None:
-            os.close(lock)
+        with deferred_signals():
+            if folder in _own:  # and not in a process that was forked off meanwhile
+                shutil.rmtree(folder, ignore_errors=True)
+                _own.discard(folder)
+            if lock is not None:
+                os.close(lock)
 
 
+@atexit.register
 def remove_own() -> None:
-    """Remove the folders of this process, which is about to end without being unwound."""
-    for folder in _own:
+    """Remove the folders of this process, which is about to end."""
+    for folder in list(_own):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_own.clear)  # they are the parent's, and go with it
 
 
 def _remove_left_over(beside: Path) -> None:

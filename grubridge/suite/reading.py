@@ -15,7 +15,7 @@ from grubridge.files.toml_data import Limits, TomlFile, read_toml
 from .manifest import Manifest, Pair
 from .settings import Folder, data, settings
 
-__all__ = ["NAME", "SHARED", "find_manifest", "read_manifest"]
+__all__ = ["NAME", "SHARED", "find_manifest", "manifest_files", "read_manifest"]
 
 NAME = "grubridge.toml"
 
@@ -49,6 +49,20 @@ def find_manifest(folder: Path) -> Path:
         f"there is no {NAME} here, and no {_PYPROJECT} with [tool.grubridge]; write one: "
         'version = 1, and for each pair [[pair]] and artifacts = ["model.keras", "model.onnx"]'
     )
+
+
+def manifest_files(manifest: Path | str | None = None) -> list[Path]:
+    """Return every file that a manifest names, by pairs.
+
+    Args:
+        manifest: the file; None for grubridge.toml here, or pyproject.toml with [tool.grubridge].
+
+    Raises:
+        FileFormatError: as `read_manifest`.
+        ManifestError: likewise, and when there is none here.
+    """
+    read = read_manifest(find_manifest(Path()) if manifest is None else Path(manifest))
+    return [pair.path(name) for pair in read.pairs for name in pair.files()]
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -80,10 +81,12 @@ def check(  # noqa: PLR0913 - the options of one command
     chosen, warnings = _chosen(read.pairs, select, weights_only=weights_only)
     keeper = Keeper(read, locked=locked, use_lock=use_lock) if own else None
     found: list[PairResult] = []
-    for result in _results(chosen, keeper, Way(weights_only, keep_pictures, current()), jobs, scheduler):
-        found.append(result)
-        if progress is not None:
-            progress(result, len(found), len(chosen))
+    way = Way(weights_only, keep_pictures, current())
+    with closing(_results(chosen, keeper, way, jobs, scheduler)) as results:
+        for result in results:
+            found.append(result)
+            if progress is not None:
+                progress(result, len(found), len(chosen))
     warnings += [] if keeper is None else keeper.close()
     left_out = len(read.pairs) - len(chosen)
     return SuiteReport(str(path), worst_first(found), _environment(), left_out, tuple(warnings))
@@ -101,7 +104,7 @@ def _chosen(pairs: Sequence[Pair], select: str | None, *, weights_only: bool) ->
 
 def _results(
     pairs: Sequence[Pair], keeper: Keeper | None, way: Way, jobs: int | None, scheduler: str | None
-) -> Iterator[PairResult]:
+) -> Generator[PairResult]:
     """Yield the result of every pair as it comes."""
     rest: list[Pair] = []
     for pair in pairs:
@@ -117,8 +120,9 @@ def _results(
     else:
         # numbers are compared sooner than a second process could be started
         checked = check_all(rest, way, jobs or (1 if way.weights_only else processors()))
-    for result in checked:
-        yield result if keeper is None else keeper.learn(result)
+    with closing(checked):  # and so its processes, whatever happens here and where the results go
+        for result in checked:
+            yield result if keeper is None else keeper.learn(result)
 
 
 def _environment() -> dict[str, str]:

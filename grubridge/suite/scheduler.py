@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -60,7 +60,7 @@ class _Job:
 
 def check_on_cluster(
     pairs: Sequence[Pair], address: str, check: Callable[[Pair], PairResult]
-) -> Iterator[PairResult]:
+) -> Generator[PairResult]:
     """Yield the result of every pair as it comes, once each.
 
     A pair whose worker dies is started again; after `TRIES` starts it is trouble. So is one whose files are
@@ -109,7 +109,7 @@ def _job(pair: Pair, check: Callable[[Pair], PairResult], topic: str) -> _Job:
     return _Job(replace(pair, folder=pair.folder.resolve()), _digests(pair), check, topic)
 
 
-def _answers(client: Any, jobs: Sequence[_Job]) -> Iterator[PairResult]:  # noqa: ANN401 - distributed is not typed
+def _answers(client: Any, jobs: Sequence[_Job]) -> Generator[PairResult]:  # noqa: ANN401 - distributed is not typed
     distributed = import_module("distributed")
     pending = {_submitted(client, job): job for job in jobs}
     completed = distributed.as_completed(list(pending), loop=client.loop)

@@ -6,7 +6,7 @@ import atexit
 import os
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from functools import cache
@@ -32,7 +32,7 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def check_all(pairs: Sequence[Pair], way: Way, jobs: int) -> Iterator[PairResult]:
+def check_all(pairs: Sequence[Pair], way: Way, jobs: int) -> Generator[PairResult]:
     """Yield the result of every pair as it comes, once each.
 
     Args:
@@ -84,7 +84,7 @@ class _Workers:
         for pair in pairs:
             self._pairs.put(pair)
 
-    def results(self, jobs: int) -> Iterator[PairResult]:
+    def results(self, jobs: int) -> Generator[PairResult]:
         """Start as many workers, and yield what comes."""
         for _ in range(jobs):
             self._pairs.put(None)

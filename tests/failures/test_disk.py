@@ -92,7 +92,7 @@ def _inject(patch: pytest.MonkeyPatch, call: str, code: int) -> None:
         patch.setattr("pathlib.Path.replace", refuse)
         patch.setattr("pathlib.Path.hardlink_to", refuse)
     elif call == "mkdir":
-        patch.setattr("tempfile.mkdtemp", refuse)
+        patch.setattr("pathlib.Path.mkdir", refuse)
     else:
         patch.setattr(f"os.{call}", refuse)
 
