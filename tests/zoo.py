@@ -21,7 +21,7 @@ from grubridge.spec import (
     numpy_dtype,
 )
 
-__all__ = ["ZOO", "make_spec", "member"]
+__all__ = ["ZOO", "make_spec", "member", "with_number"]
 
 LARGEST_WEIGHT = 0.6
 
@@ -145,3 +145,18 @@ ZOO: tuple[GRUSpec, ...] = (
 def member(name: str) -> GRUSpec:
     """Return the spec of the zoo called `name`."""
     return next(spec for spec in ZOO if spec.name == name)
+
+
+def with_number(spec: GRUSpec, name: str, place: tuple[int, ...], value: float) -> GRUSpec:
+    """Return `spec` with one number of the array called `name` replaced."""
+    _, index, direction_name, array_name = name.split(" ", 3)
+    layer = spec.layers[int(index)]
+    direction = getattr(layer, direction_name)
+    part, _, gate = array_name.partition(".")
+    array = (getattr(getattr(direction, part), gate) if gate else getattr(direction, part)).copy()
+    array[place] = value
+    whole = replace(getattr(direction, part), **{gate: array}) if gate else array
+    changed = replace(layer, **{direction_name: replace(direction, **{part: whole})})
+    layers = list(spec.layers)
+    layers[int(index)] = changed
+    return replace(spec, layers=tuple(layers))

@@ -16,7 +16,7 @@ from grubridge.reference.arithmetic import Arithmetic
 from grubridge.reference.equations import Cell
 from grubridge.reference.rounding import Interval, Quantity, deviations, one_step_bounds
 from grubridge.reference.tapped import Recomposition, recomposed, with_tap_errors
-from grubridge.spec import Array, Direction
+from grubridge.spec import GATE_NAMES, Array, Direction
 from grubridge.traces import previous_state, valid_steps
 
 from .profile import Profile, ProfileTally
@@ -64,7 +64,8 @@ class Finding:
 
     Args:
         judged: how many elements were judged.
-        lost: how many could not be, because they follow from NaN or infinity, or overflow by themselves.
+        lost: how many could not be, because they follow from NaN or infinity, or overflow by themselves. A
+            jump of the activation, and a saturated gate that cannot be read, is no loss.
         max_abs: largest |error|; infinite where NaN or infinity was received for a finite value.
         headroom: largest error over bound; above 1 it is no rounding, but for one check in a billion.
         certainty: largest error over the bound that assumes nothing of the signs of rounding errors; above 1
@@ -113,7 +114,11 @@ def judge(cell: Cell, seen: Observation, how: Arithmetic) -> Judgement:
     known: Array = np.all(np.isfinite(np.concatenate([x, previous], axis=1)), axis=1)
     hidden_size = hidden.shape[2]
     recompositions: list[Recomposition] = []
-    tallies = {quantity: _Tally(seen) for quantity in received}
+    jumps = _jumps(cell)
+    tallies = {
+        quantity: _Tally(seen, may_be_unbounded=jumps or (seen.observed and quantity != "hidden"))
+        for quantity in received
+    }
     width = deviations(len(places), hidden_size)
     chunk = max(1, _CHUNK // max(hidden_size, x.shape[1]))
     for first in range(0, len(places), chunk):
@@ -131,6 +136,13 @@ def judge(cell: Cell, seen: Observation, how: Arithmetic) -> Judgement:
         {quantity: tally.finding() for quantity, tally in tallies.items()},
         Recomposition.worst(recompositions),
     )
+
+
+def _jumps(cell: Cell) -> bool:
+    """Whether a step that is computed right may be on either side of a jump, where there is no bound."""
+    if "thresholded_relu" not in {cell.direction.activation(gate).name for gate in GATE_NAMES}:
+        return False
+    return all(np.isfinite(array).all() for _, array in cell.direction.arrays())
 
 
 def _readable(quantity: Quantity, bounds: Mapping[Quantity, Interval], *, observed: bool) -> Interval:
@@ -173,10 +185,16 @@ def _bounds(
 
 
 class _Tally:
-    """A finding in the making, over chunks of rows."""
+    """A finding in the making, over chunks of rows.
 
-    def __init__(self, seen: Observation) -> None:
+    Args:
+        seen: all that is judged.
+        may_be_unbounded: whether a finite value without a finite bound is no loss.
+    """
+
+    def __init__(self, seen: Observation, *, may_be_unbounded: bool) -> None:
         self._seen = seen
+        self._may_be_unbounded = may_be_unbounded
         self.lost = 0
         self._judged = 0
         self._max_abs = self._headroom = self._certainty = 0.0
@@ -189,8 +207,8 @@ class _Tally:
     def add(self, places: Array, received: Array, expected: Interval) -> None:
         """Take in rows: (batch, time) of each, [N, 2]; received [N, H]; expected [N, H]."""
         finite = np.isfinite(expected.value) & (np.abs(expected.value) < self._seen.largest / 2)
-        self.lost += int((~finite).sum())
-        judged = finite & np.isfinite(expected.statistical)  # an infinite bound: at a jump of the activation
+        judged = finite & np.isfinite(expected.statistical)
+        self.lost += int((~(finite if self._may_be_unbounded else judged)).sum())
         if not judged.any():
             return
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -132,7 +132,8 @@ def _visibility(limits: Sequence[tuple[Array, Array]]) -> Visibility:
     changes = np.concatenate([change.ravel() for change, _ in limits])
     sizes = np.concatenate([size.ravel() for _, size in limits])
     there = sizes > 0
-    needed = changes[there] / sizes[there]
+    with np.errstate(over="ignore", invalid="ignore"):  # weights of 1e-45, and infinite ones
+        needed = changes[there] / sizes[there]
     count = max(1, needed.size)
     return Visibility(
         changes.size,

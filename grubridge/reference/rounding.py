@@ -48,7 +48,8 @@ _REFERENCE_UNIT = UNIT_ROUNDOFF["float64"]
 class Interval:
     """An exact value (in float64) and how far from it a rounded evaluation may lie; each [N, H].
 
-    A bound is infinite where no judgement is possible, at a jump of thresholded_relu.
+    A bound is infinite where no judgement is possible: at a jump of thresholded_relu, where an observed gate
+    cannot be read, and where infinite weights or an overflow leave no bound.
     """
 
     value: Array
@@ -104,8 +105,8 @@ def step_of(run: Evaluation, cell: Cell, x: Array, previous: Array) -> RoundedSt
     w, b, u, c = cell.input_weight, cell.input_bias, cell.recurrent_weight, cell.recurrent_bias
     function, clip = cell.direction.activation, cell.layer.clip
 
-    z_argument = run.products((inputs, w.update, b.update), (state, u.update, c.update))
-    r_argument = run.products((inputs, w.reset, b.reset), (state, u.reset, c.reset))
+    z_argument = _sure(run.products((inputs, w.update, b.update), (state, u.update, c.update)))
+    r_argument = _sure(run.products((inputs, w.reset, b.reset), (state, u.reset, c.reset)))
     z = run.activate(function(UPDATE), z_argument, how.update_error, clip)
     r = run.activate(function(RESET), r_argument, how.reset_error, clip)
     received = inputs, w.candidate, b.candidate
@@ -120,6 +121,14 @@ def step_of(run: Evaluation, cell: Cell, x: Array, previous: Array) -> RoundedSt
         n_argument = run.products(received, (gated, u.candidate, c.candidate))
     n = run.activate(function(CANDIDATE), n_argument, how.candidate_error, clip)
     return RoundedStep(z_argument, r_argument, n_argument, multiplied, z, r, n, run.blend(z, n, state))
+
+
+def _sure(a: Rounded) -> Rounded:
+    """An infinite weight or bias makes a sum of products of known factors infinite in every arithmetic."""
+    infinite = np.isinf(a.value)
+    if not infinite.any():
+        return a
+    return Rounded(a.value, *(np.where(infinite, 0, error) for error in (a.variance, a.fixed, a.worst)))
 
 
 def one_step_bounds(

@@ -26,7 +26,7 @@ from grubridge.spec import (
 )
 from grubridge.traces import Probe
 from tests.mistakes import MISTAKES
-from tests.zoo import ZOO, make_spec, member
+from tests.zoo import ZOO, make_spec, member, with_number
 
 Change = Callable[[GRUDirection], GRUDirection]
 
@@ -45,21 +45,6 @@ def _changed(spec: GRUSpec, change: Change) -> GRUSpec:
         return replace(layer, forward=made.get("forward"), backward=made.get("backward"))
 
     return replace(spec, layers=tuple(map(layer_of, spec.layers)))
-
-
-def _with_number(spec: GRUSpec, name: str, place: tuple[int, ...], value: float) -> GRUSpec:
-    """Return `spec` with one number of the array called `name` replaced."""
-    _, index, direction_name, array_name = name.split(" ", 3)
-    layer = spec.layers[int(index)]
-    direction = getattr(layer, direction_name)
-    part, _, gate = array_name.partition(".")
-    array = (getattr(getattr(direction, part), gate) if gate else getattr(direction, part)).copy()
-    array[place] = value
-    whole = replace(getattr(direction, part), **{gate: array}) if gate else array
-    changed = replace(layer, **{direction_name: replace(direction, **{part: whole})})
-    layers = list(spec.layers)
-    layers[int(index)] = changed
-    return replace(spec, layers=tuple(layers))
 
 
 def _move_half_to_recurrent(d: GRUDirection) -> GRUDirection:
@@ -139,7 +124,7 @@ def test_one_number_that_moves_is_named(spec: GRUSpec) -> None:
         at = tuple(int(random.integers(size)) for size in array.shape)
         old = float(array[at])
         new = float((array[at] * array.dtype.type(1.125)).astype(np.float64))
-        other = _with_number(spec, name, at, new)
+        other = with_number(spec, name, at, new)
 
         proof = prove(spec, other)
 
@@ -257,7 +242,7 @@ def test_reset_modes_are_one_where_the_product_is_diagonal() -> None:
     after = _changed(spec, diagonal)
     before = replace(after, layers=(replace(after.layers[0], reset_after=False),))
     name, off = "layer 0 forward recurrent_weight.candidate", 1e-6
-    nearly = _with_number(after, name, (1, 3), off), _with_number(before, name, (1, 3), off)
+    nearly = with_number(after, name, (1, 3), off), with_number(before, name, (1, 3), off)
 
     assert _apart(after, before) < 1e-12
     proof = prove(after, before)
@@ -311,7 +296,7 @@ def test_idle_reset_gates_do_not_matter_and_others_do(*, reset_after: bool) -> N
 def test_what_is_not_finite_is_never_equal(number: float) -> None:
     spec = member("reset_after")
     for name, array in spec.arrays():
-        broken = _with_number(spec, name, (3,) * array.ndim, number)
+        broken = with_number(spec, name, (3,) * array.ndim, number)
         for left, right in ((broken, broken), (broken, spec), (spec, broken)):
             proof = prove(left, right)
             assert not proof.equal
@@ -322,10 +307,10 @@ def test_what_is_not_finite_is_never_equal(number: float) -> None:
 
 def test_differences_stand_by_layer_and_size() -> None:
     spec = make_spec("one", sizes=(5, 7, 7), directions="both")
-    other = _with_number(spec, "layer 1 backward input_weight.update", (2, 3), 9.0)
-    other = _with_number(other, "layer 1 forward recurrent_weight.reset", (1, 0), 5.0)
-    other = _with_number(other, "layer 0 forward input_bias.candidate", (6,), 2.0)
-    other = _with_number(other, "layer 1 forward input_weight.update", (0, 0), np.nan)
+    other = with_number(spec, "layer 1 backward input_weight.update", (2, 3), 9.0)
+    other = with_number(other, "layer 1 forward recurrent_weight.reset", (1, 0), 5.0)
+    other = with_number(other, "layer 0 forward input_bias.candidate", (6,), 2.0)
+    other = with_number(other, "layer 1 forward input_weight.update", (0, 0), np.nan)
 
     listed = [(one.layer, one.direction, one.tensor) for one in prove(spec, other).differences]
 
@@ -383,5 +368,5 @@ def test_rewriting_at_random_is_proved_and_one_change_is_not(data: st.DataObject
 
     name, array = data.draw(st.sampled_from(list(wide.arrays())))
     at = tuple(data.draw(st.integers(0, size - 1)) for size in array.shape)
-    moved = _with_number(other, name, at, float(np.nextafter(array[at], 7)))
+    moved = with_number(other, name, at, float(np.nextafter(array[at], 7)))
     assert not prove(wide, moved).equal

@@ -15,7 +15,7 @@ from grubridge.checker.probe import random_probe
 from grubridge.checker.verdict import Verdict, combined
 from grubridge.reference import run
 from grubridge.reference.arithmetic import arithmetic_of
-from grubridge.spec import SIGMOID, Activation, Array, Gates, GRUDirection, GRUSpec
+from grubridge.spec import Array, GRUSpec
 from grubridge.traces import DirectionTrace, Place, Probe, Trace
 from tests.low_precision import run_rounded
 from tests.mistakes import MISTAKES
@@ -196,75 +196,6 @@ def test_what_a_runtime_says_of_its_inputs_is_not_believed() -> None:
     ):
         trace = run_rounded(spec, wrong)
         assert _verdict(_held(spec, trace, probe)) is Verdict.DIFFERENT
-
-
-def test_nan_for_a_finite_value_is_different() -> None:
-    spec = member("reset_after")
-    probe = random_probe([spec], seed=3, batch=2, steps=8, lengths=[8, 6])
-    trace = run_rounded(spec, probe)
-    hidden = trace.places[FORWARD].hidden.copy()
-    hidden[0, 3:] = np.nan
-    hidden[1, 4, 2] = np.inf
-    (found, *_) = _held(spec, _with(trace, FORWARD, hidden=hidden), probe)
-
-    assert found.verdict is Verdict.DIFFERENT
-    assert found.max_abs == np.inf
-    assert found.first_bad_time == 3
-
-
-def test_nan_among_the_weights_is_inconclusive() -> None:
-    spec = member("reset_after")
-    direction = next(spec.directions())[2]
-    update = direction.input_weight.update.copy()
-    update[2, 1] = np.nan
-    broken = replace(direction, input_weight=replace(direction.input_weight, update=update))
-    spec = replace(spec, layers=(replace(spec.layers[0], forward=broken),))
-    probe = _probe(spec)
-    found = _held(spec, run_rounded(spec, probe), probe)
-
-    assert _verdict(found) is Verdict.INCONCLUSIVE
-    assert "follow from NaN or infinity" in found[0].reason
-
-
-def test_overflow_of_an_honest_run_is_inconclusive() -> None:
-    """A candidate without a limit: the exact value of the last step does not fit into float16."""
-    shut = Activation("affine", 0.0, 0.0)  # z = 0: h' is the candidate
-    spec = make_spec(
-        "steep", dtype="float16", sizes=(2, 1), activations=((shut, Activation("relu")),), seed=7
-    )
-    weight = next(spec.directions())[2].input_weight.candidate.astype(np.float64)
-    x = np.zeros((1, 3, 2))
-    x[0, 2] = 60_000 * np.sign(weight) / np.abs(weight).sum()
-    probe = Probe(x)
-    hidden = run(spec, probe).places[FORWARD].hidden.copy()
-    assert hidden[0, 2, 0] == pytest.approx(60_000, rel=1e-3)
-    hidden[0, 2] = np.inf
-    trace = replace(_with(run(spec, probe), FORWARD, hidden=hidden, gates=None), dtype="float16")
-    (found,) = _held(spec, trace, probe)
-
-    assert found.verdict is Verdict.INCONCLUSIVE
-    assert "1 values follow from NaN or infinity, or overflow by themselves" in found.reason
-
-
-def test_nothing_that_can_be_judged_is_inconclusive() -> None:
-    """Every pre-activation lies on the jump of the activation."""
-    spec = make_spec(
-        "jump", sizes=(2, 1), activations=((SIGMOID, Activation("thresholded_relu", 0.25)),), seed=7
-    )
-    direction = next(spec.directions())[2]
-    zeros = direction.input_weight.map(np.zeros_like), direction.recurrent_weight.map(np.zeros_like)
-    quarter = np.full(1, 0.25, np.float32)
-    flat = GRUDirection(
-        *zeros, Gates(quarter, quarter, quarter), candidate_activation=direction.candidate_activation
-    )
-    spec = replace(spec, layers=(replace(spec.layers[0], forward=flat),))
-    probe = _probe(spec)
-    found = {c.quantity: c for c in _held(spec, run_rounded(spec, probe), probe)}
-
-    assert found["update"].verdict is Verdict.EQUIVALENT
-    assert found["hidden"].verdict is Verdict.INCONCLUSIVE
-    assert found["hidden"].reason == "layer 0 forward hidden: no value could be judged"
-    assert found["hidden"].max_abs is None
 
 
 def test_sums_that_climb_and_cancel_are_no_difference() -> None:

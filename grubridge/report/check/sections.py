@@ -54,7 +54,7 @@ def difference(one: TensorDifference) -> str:
     where = f"layer {one.layer} {one.direction} {one.tensor}"
     if one.unit is None:
         return f"{where}: {one.detail}"
-    size = "" if one.max_abs is None else f", by up to {one.max_abs:.2g}"
+    size = ", NaN or infinite" if one.max_abs is None else f", by up to {one.max_abs:.2g}"
     return f"{where}: {one.count} of {one.total} numbers{size}"
 
 
