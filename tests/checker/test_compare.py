@@ -10,45 +10,25 @@ import pytest
 
 from grubridge.checker.compare import compare
 from grubridge.checker.drift import drift
-from grubridge.checker.findings import Comparison, Side
+from grubridge.checker.findings import Comparison
 from grubridge.checker.probe import random_probe
-from grubridge.checker.verdict import Verdict, combined
+from grubridge.checker.verdict import Verdict
 from grubridge.reference import run
 from grubridge.reference.arithmetic import arithmetic_of
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import DirectionTrace, Place, Probe, Trace
+from tests.checker.holding import FORWARD, SIDES, changed_at, held, inputs_for, verdict_of
 from tests.low_precision import run_rounded
 from tests.mistakes import MISTAKES
 from tests.zoo import ZOO, make_spec, member
 
-SIDES = (Side("model", None), Side("model", "numpy"))
-FORWARD: Place = (0, "forward")
-
-
-def _probe(spec: GRUSpec, *, batch: int = 3, steps: int = 8, seed: int = 1) -> Probe:
-    return random_probe([spec], seed=seed, batch=batch, steps=steps)
-
-
-def _held(spec: GRUSpec, trace: Trace, probe: Probe) -> tuple[Comparison, ...]:
-    how = arithmetic_of(trace.backend, trace.dtype, trace.device)
-    return compare(spec, trace, probe, "read", SIDES, how)
-
-
-def _verdict(found: tuple[Comparison, ...]) -> Verdict:
-    return combined(comparison.verdict for comparison in found)
-
-
-def _with(trace: Trace, place: Place, **changes: object) -> Trace:
-    changed = replace(trace.places[place], **changes)  # type: ignore[arg-type]
-    return replace(trace, places={**trace.places, place: changed})
-
 
 @pytest.mark.parametrize("spec", ZOO, ids=lambda spec: spec.name)
 def test_honest_run_is_equivalent(spec: GRUSpec) -> None:
-    probe = _probe(spec)
-    found = _held(spec, run_rounded(spec, probe, spec.dtype.name), probe)
+    probe = inputs_for(spec)
+    found = held(spec, run_rounded(spec, probe, spec.dtype.name), probe)
 
-    assert _verdict(found) is Verdict.EQUIVALENT
+    assert verdict_of(found) is Verdict.EQUIVALENT
     assert len(found) == 4 * len(list(spec.directions()))
     assert all(c.headroom is not None and 0 < c.headroom <= 1 and c.first_bad_time is None for c in found)
 
@@ -57,10 +37,10 @@ def test_honest_run_is_equivalent(spec: GRUSpec) -> None:
 def test_known_mistake_is_different(name: str) -> None:
     spec = make_spec("right", sizes=(5, 7), directions="both", initial_state=True, seed=30)
     wrong = MISTAKES[name](spec)
-    probe = _probe(spec)
-    found = _held(spec, run_rounded(wrong, probe), probe)
+    probe = inputs_for(spec)
+    found = held(spec, run_rounded(wrong, probe), probe)
 
-    assert _verdict(found) is Verdict.DIFFERENT
+    assert verdict_of(found) is Verdict.DIFFERENT
     assert max(c.headroom or 0 for c in found if c.quantity == "hidden") > 1e4
 
 
@@ -72,19 +52,19 @@ def test_there_are_fifteen_mistakes() -> None:
 def test_chaotic_but_equal_runs_are_equivalent(seed: int) -> None:
     """Weights five times as large, 1024 steps: two right runs drift apart by more than 1."""
     spec = _chaotic()
-    probe = _probe(spec, batch=2, steps=1024)
+    probe = inputs_for(spec, batch=2, steps=1024)
     one, other = run_rounded(spec, probe, seed=seed), run_rounded(spec, probe, seed=seed + 2)
     apart = drift(one, other, probe, SIDES)
 
     assert apart is not None
     assert apart.max_abs > 1
-    assert _verdict(_held(spec, one, probe)) is Verdict.EQUIVALENT
-    assert _verdict(_held(spec, other, probe)) is Verdict.EQUIVALENT
+    assert verdict_of(held(spec, one, probe)) is Verdict.EQUIVALENT
+    assert verdict_of(held(spec, other, probe)) is Verdict.EQUIVALENT
 
 
 def test_chaotic_pytorch_run_is_equivalent(torch: ModuleType) -> None:
     spec = _chaotic()
-    probe = _probe(spec, batch=2, steps=1024)
+    probe = inputs_for(spec, batch=2, steps=1024)
     direction = next(spec.directions())[2]
     layer = torch.nn.GRU(spec.input_size, direction.hidden_size, batch_first=True)
     with torch.no_grad():
@@ -106,10 +86,10 @@ def test_chaotic_pytorch_run_is_equivalent(torch: ModuleType) -> None:
         hidden, _ = torch.nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
     made = DirectionTrace(probe.x, start, hidden.numpy(), None, "observed")
     trace = Trace("pytorch", torch.__version__, "cpu", "float32", native=True, places={FORWARD: made})
-    found = _held(spec, trace, probe)
+    found = held(spec, trace, probe)
 
     assert [c.quantity for c in found] == ["hidden"]
-    assert _verdict(found) is Verdict.EQUIVALENT
+    assert verdict_of(found) is Verdict.EQUIVALENT
 
 
 def _chaotic() -> GRUSpec:
@@ -130,7 +110,8 @@ def test_wrong_number_is_located(place: Place, time: int) -> None:
     hidden = trace.places[place].hidden.copy()
     hidden[1, time, 4] += np.float32(1e-3)
     found = {
-        (c.layer, c.direction, c.quantity): c for c in _held(spec, _with(trace, place, hidden=hidden), probe)
+        (c.layer, c.direction, c.quantity): c
+        for c in held(spec, changed_at(trace, place, hidden=hidden), probe)
     }
     wrong = found[(*place, "hidden")]
     assert wrong.verdict is Verdict.DIFFERENT
@@ -151,7 +132,7 @@ def test_first_bad_step_follows_the_order_of_reading() -> None:
     hidden = trace.places[place].hidden.copy()
     hidden[0, 6, 0] += np.float32(0.1)  # the second step that sequence 0 reads
     hidden[1, 2, 0] += np.float32(0.01)  # the first step that sequence 1 reads
-    (found, *_) = _held(spec, _with(trace, place, hidden=hidden), probe)
+    (found, *_) = held(spec, changed_at(trace, place, hidden=hidden), probe)
 
     assert found.first_bad_time == 2
     assert found.worst is not None
@@ -160,11 +141,11 @@ def test_first_bad_step_follows_the_order_of_reading() -> None:
 
 def test_wrong_gate_is_found_though_the_state_is_right() -> None:
     spec = member("reset_after")
-    probe = _probe(spec)
+    probe = inputs_for(spec)
     trace = run_rounded(spec, probe)
     gates = trace.places[FORWARD].gates
     assert gates is not None
-    found = _held(spec, _with(trace, FORWARD, gates=replace(gates, reset=gates.update)), probe)
+    found = held(spec, changed_at(trace, FORWARD, gates=replace(gates, reset=gates.update)), probe)
 
     assert {c.quantity: c.verdict for c in found} == {
         "hidden": Verdict.EQUIVALENT,
@@ -181,21 +162,21 @@ def test_steps_past_the_end_do_not_count() -> None:
     for place in trace:
         hidden = trace.places[place].hidden.copy()
         hidden[1, 5:] = np.nan
-        trace = _with(trace, place, hidden=hidden)
+        trace = changed_at(trace, place, hidden=hidden)
 
-    assert _verdict(_held(spec, trace, probe)) is Verdict.EQUIVALENT
+    assert verdict_of(held(spec, trace, probe)) is Verdict.EQUIVALENT
 
 
 def test_what_a_runtime_says_of_its_inputs_is_not_believed() -> None:
     """A run on other inputs is wrong, though it is right about what it claims to have received."""
     spec = member("two_layers_bidirectional")
-    probe = _probe(spec)
+    probe = inputs_for(spec)
     for wrong in (
         replace(probe, x=probe.x[::-1].copy()),
         replace(probe, initial_state={}),
     ):
         trace = run_rounded(spec, wrong)
-        assert _verdict(_held(spec, trace, probe)) is Verdict.DIFFERENT
+        assert verdict_of(held(spec, trace, probe)) is Verdict.DIFFERENT
 
 
 def test_sums_that_climb_and_cancel_are_no_difference() -> None:
@@ -211,11 +192,11 @@ def test_sums_that_climb_and_cancel_are_no_difference() -> None:
     changed = replace(direction, input_weight=climbing)
     spec = replace(spec, layers=(replace(spec.layers[0], forward=changed),))
     probe = Probe((1 + 0.1 * rng.standard_normal((4, 50, terms))).astype(np.float32).astype(np.float64))
-    found = _held(spec, run_rounded(spec, probe, seed=None), probe)
+    found = held(spec, run_rounded(spec, probe, seed=None), probe)
 
-    assert _verdict(found) is Verdict.EQUIVALENT
+    assert verdict_of(found) is Verdict.EQUIVALENT
     moved = replace(probe, x=probe.x + 1e-3)
-    assert _verdict(_held(spec, run_rounded(spec, moved, seed=None), probe)) is Verdict.DIFFERENT
+    assert verdict_of(held(spec, run_rounded(spec, moved, seed=None), probe)) is Verdict.DIFFERENT
 
 
 def test_an_error_just_above_the_bound_is_a_difference() -> None:
@@ -227,7 +208,7 @@ def test_an_error_just_above_the_bound_is_a_difference() -> None:
     def judged(error: float) -> Comparison:
         hidden = exact.places[FORWARD].hidden.copy()
         hidden[1, 7, 3] += error  # the last step: nothing follows from it
-        found, *_ = compare(spec, _with(exact, FORWARD, hidden=hidden), probe, "read", SIDES, float32)
+        found, *_ = compare(spec, changed_at(exact, FORWARD, hidden=hidden), probe, "read", SIDES, float32)
         return found
 
     probing = judged(1e-3)
@@ -241,7 +222,7 @@ def test_an_error_just_above_the_bound_is_a_difference() -> None:
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_all_nan_or_all_zero_is_no_pass(value: float) -> None:
     spec = member("reset_after")
-    probe = _probe(spec)
+    probe = inputs_for(spec)
     trace = run_rounded(spec, probe)
     gates = trace.places[FORWARD].gates
     assert gates is not None
@@ -249,38 +230,38 @@ def test_all_nan_or_all_zero_is_no_pass(value: float) -> None:
     def filled(array: Array) -> Array:
         return np.full_like(array, value)
 
-    broken = _with(trace, FORWARD, hidden=filled(trace.places[FORWARD].hidden), gates=gates.map(filled))
-    assert _verdict(_held(spec, broken, probe)) is Verdict.DIFFERENT
+    broken = changed_at(trace, FORWARD, hidden=filled(trace.places[FORWARD].hidden), gates=gates.map(filled))
+    assert verdict_of(held(spec, broken, probe)) is Verdict.DIFFERENT
 
 
 def test_missing_output_is_inconclusive() -> None:
     spec = member("two_layers_bidirectional")
-    probe = _probe(spec)
+    probe = inputs_for(spec)
     trace = run_rounded(spec, probe)
     without = {place: made for place, made in trace.places.items() if place != (0, "backward")}
-    found = _held(spec, replace(trace, places=without), probe)
+    found = held(spec, replace(trace, places=without), probe)
 
-    assert _verdict(found) is Verdict.INCONCLUSIVE
+    assert verdict_of(found) is Verdict.INCONCLUSIVE
     reasons = [c.reason for c in found if c.verdict is Verdict.INCONCLUSIVE]
     assert reasons[0] == "layer 0 backward: the runtime returned nothing"
     assert "the layer below it" in reasons[1]
-    nothing = _held(spec, replace(trace, places={}), probe)
+    nothing = held(spec, replace(trace, places={}), probe)
     assert {c.verdict for c in nothing} == {Verdict.INCONCLUSIVE}
 
 
 def test_other_shape_is_inconclusive() -> None:
     spec = member("reset_after")
-    probe = _probe(spec)
+    probe = inputs_for(spec)
     trace = run_rounded(spec, probe)
     hidden = trace.places[FORWARD].hidden
     gates = trace.places[FORWARD].gates
     assert gates is not None
     for wrong in (
-        _with(trace, FORWARD, hidden=hidden[:, :-1]),
-        _with(trace, FORWARD, hidden=hidden[:1]),
-        _with(trace, FORWARD, gates=replace(gates, reset=gates.reset[..., :1])),
+        changed_at(trace, FORWARD, hidden=hidden[:, :-1]),
+        changed_at(trace, FORWARD, hidden=hidden[:1]),
+        changed_at(trace, FORWARD, gates=replace(gates, reset=gates.reset[..., :1])),
     ):
-        (found,) = _held(spec, wrong, probe)
+        (found,) = held(spec, wrong, probe)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert "must be [3, 8, 7]; the runtime returned" in found.reason
 
@@ -291,8 +272,8 @@ def test_half_precision_is_judged_by_the_precision_that_is_allowed() -> None:
     trace = run_rounded(spec.astype("float16"), probe, "float16")
     single = run_rounded(spec, probe)
 
-    assert _verdict(_held(spec.astype("float16"), trace, probe)) is Verdict.EQUIVALENT
-    assert _verdict(_held(spec.astype("float16"), single, probe)) is Verdict.DIFFERENT
+    assert verdict_of(held(spec.astype("float16"), trace, probe)) is Verdict.EQUIVALENT
+    assert verdict_of(held(spec.astype("float16"), single, probe)) is Verdict.DIFFERENT
 
 
 def test_drift_is_measured_on_valid_steps() -> None:
@@ -302,7 +283,7 @@ def test_drift_is_measured_on_valid_steps() -> None:
     hidden = exact.places[0, "backward"].hidden.copy()
     hidden[1, 6] = 100.0
     hidden[1, 3, 2] += 0.25
-    apart = drift(exact, _with(exact, (0, "backward"), hidden=hidden), probe, SIDES)
+    apart = drift(exact, changed_at(exact, (0, "backward"), hidden=hidden), probe, SIDES)
 
     assert apart is not None
     assert (apart.max_abs, apart.layer, apart.direction, apart.time) == (0.25, 0, "backward", 3)

@@ -7,37 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grubridge.checker.compare import compare
-from grubridge.checker.findings import Comparison, Side
 from grubridge.checker.probe import random_probe
-from grubridge.checker.verdict import Verdict, combined
+from grubridge.checker.verdict import Verdict
 from grubridge.reference import run
-from grubridge.reference.arithmetic import arithmetic_of
-from grubridge.spec import SIGMOID, Activation, Gates, GRUDirection, GRUSpec
-from grubridge.traces import Place, Probe, Trace
+from grubridge.spec import SIGMOID, Activation, Gates, GRUDirection
+from grubridge.traces import Probe
+from tests.checker.holding import FORWARD, changed_at, held, inputs_for, verdict_of
 from tests.low_precision import run_rounded
 from tests.zoo import make_spec, member, with_number
-
-SIDES = (Side("model", None), Side("model", "numpy"))
-FORWARD: Place = (0, "forward")
-
-
-def _probe(spec: GRUSpec, *, batch: int = 3, steps: int = 8, seed: int = 1) -> Probe:
-    return random_probe([spec], seed=seed, batch=batch, steps=steps)
-
-
-def _held(spec: GRUSpec, trace: Trace, probe: Probe) -> tuple[Comparison, ...]:
-    how = arithmetic_of(trace.backend, trace.dtype, trace.device)
-    return compare(spec, trace, probe, "read", SIDES, how)
-
-
-def _verdict(found: tuple[Comparison, ...]) -> Verdict:
-    return combined(comparison.verdict for comparison in found)
-
-
-def _with(trace: Trace, place: Place, **changes: object) -> Trace:
-    changed = replace(trace.places[place], **changes)  # type: ignore[arg-type]
-    return replace(trace, places={**trace.places, place: changed})
 
 
 def test_nan_for_a_finite_value_is_different() -> None:
@@ -47,7 +24,7 @@ def test_nan_for_a_finite_value_is_different() -> None:
     hidden = trace.places[FORWARD].hidden.copy()
     hidden[0, 3:] = np.nan
     hidden[1, 4, 2] = np.inf
-    (found, *_) = _held(spec, _with(trace, FORWARD, hidden=hidden), probe)
+    (found, *_) = held(spec, changed_at(trace, FORWARD, hidden=hidden), probe)
 
     assert found.verdict is Verdict.DIFFERENT
     assert found.max_abs == np.inf
@@ -61,10 +38,10 @@ def test_nan_among_the_weights_is_inconclusive() -> None:
     update[2, 1] = np.nan
     broken = replace(direction, input_weight=replace(direction.input_weight, update=update))
     spec = replace(spec, layers=(replace(spec.layers[0], forward=broken),))
-    probe = _probe(spec)
-    found = _held(spec, run_rounded(spec, probe), probe)
+    probe = inputs_for(spec)
+    found = held(spec, run_rounded(spec, probe), probe)
 
-    assert _verdict(found) is Verdict.INCONCLUSIVE
+    assert verdict_of(found) is Verdict.INCONCLUSIVE
     assert "follow from NaN or infinity" in found[0].reason
 
 
@@ -80,8 +57,8 @@ def test_a_weight_beyond_all_bounds_never_passes_for_another(kind: str, number: 
         with np.errstate(all="ignore"):
             its_own = run_rounded(spoiled, probe)
         for equations, trace in ((spoiled, honest), (good, its_own)):
-            assert _verdict(_held(equations, trace, probe)) is not Verdict.EQUIVALENT, name
-        assert _verdict(_held(spoiled, its_own, probe)) is not Verdict.DIFFERENT, name
+            assert verdict_of(held(equations, trace, probe)) is not Verdict.EQUIVALENT, name
+        assert verdict_of(held(spoiled, its_own, probe)) is not Verdict.DIFFERENT, name
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "reset_before"])
@@ -89,12 +66,12 @@ def test_a_weight_beyond_all_bounds_never_passes_for_another(kind: str, number: 
 @pytest.mark.parametrize("number", [np.inf, -np.inf])
 def test_a_gate_that_is_forced_by_an_infinite_bias_is_judged(kind: str, gate: str, number: float) -> None:
     good = member(kind)
-    probe = _probe(good)
+    probe = inputs_for(good)
     forced = with_number(good, f"layer 0 forward input_bias.{gate}", (1,), number)
 
-    assert _verdict(_held(forced, run_rounded(forced, probe), probe)) is Verdict.EQUIVALENT
-    assert _verdict(_held(forced, run_rounded(good, probe), probe)) is Verdict.DIFFERENT
-    assert _verdict(_held(good, run_rounded(forced, probe), probe)) is Verdict.DIFFERENT
+    assert verdict_of(held(forced, run_rounded(forced, probe), probe)) is Verdict.EQUIVALENT
+    assert verdict_of(held(forced, run_rounded(good, probe), probe)) is Verdict.DIFFERENT
+    assert verdict_of(held(good, run_rounded(forced, probe), probe)) is Verdict.DIFFERENT
 
 
 def test_overflow_of_an_honest_run_is_inconclusive() -> None:
@@ -110,8 +87,8 @@ def test_overflow_of_an_honest_run_is_inconclusive() -> None:
     hidden = run(spec, probe).places[FORWARD].hidden.copy()
     assert hidden[0, 2, 0] == pytest.approx(60_000, rel=1e-3)
     hidden[0, 2] = np.inf
-    trace = replace(_with(run(spec, probe), FORWARD, hidden=hidden, gates=None), dtype="float16")
-    (found,) = _held(spec, trace, probe)
+    trace = replace(changed_at(run(spec, probe), FORWARD, hidden=hidden, gates=None), dtype="float16")
+    (found,) = held(spec, trace, probe)
 
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "1 values follow from NaN or infinity, or overflow by themselves" in found.reason
@@ -129,8 +106,8 @@ def test_nothing_that_can_be_judged_is_inconclusive() -> None:
         *zeros, Gates(quarter, quarter, quarter), candidate_activation=direction.candidate_activation
     )
     spec = replace(spec, layers=(replace(spec.layers[0], forward=flat),))
-    probe = _probe(spec)
-    found = {c.quantity: c for c in _held(spec, run_rounded(spec, probe), probe)}
+    probe = inputs_for(spec)
+    found = {c.quantity: c for c in held(spec, run_rounded(spec, probe), probe)}
 
     assert found["update"].verdict is Verdict.EQUIVALENT
     assert found["hidden"].verdict is Verdict.INCONCLUSIVE
