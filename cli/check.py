@@ -62,8 +62,10 @@ def check(
     """
     import grubridge
 
-    wanted = outputs(formats, output, json=json, html=html, read=() if manifest is None else (manifest,))
-    with wanted.even_of_trouble([manifest or Path("grubridge.toml")]):
+    manifests = [manifest] if manifest is not None else [Path("grubridge.toml"), Path("pyproject.toml")]
+    lock = manifests[0].parent / "grubridge.lock.json"
+    wanted = outputs(formats, output, json=json, html=html, read=(*manifests, lock))
+    with wanted.even_of_trouble(manifests[:1]):
         wanted.spare(grubridge.manifest_files(manifest))
         report = grubridge.check(
             manifest,

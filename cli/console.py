@@ -9,16 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any, NoReturn
 
 COULD_NOT = 2
 DEFECT = 70
-SIGNALLED = 128
 PIPE_CLOSED = 141
 _BLOCKS, _ASCII_BLOCKS = "▁▂▃▄▅▆▇█", "_.-:=+*#"
 _COLOURS = {
@@ -31,10 +28,6 @@ _COLOURS = {
     "XFAILED": "yellow",
 }
 _VERDICT = re.compile(r"([A-Z]+)(: |  ).*", re.DOTALL)
-
-
-class Stopped(BaseException):
-    """A signal asked this run to end; not a KeyboardInterrupt, which typer ends in its own ways."""
 
 
 class Output:
@@ -116,36 +109,17 @@ def highlighted(text: str) -> str:
     return "\n".join(lines)
 
 
-def unwind_on_signals() -> None:
-    """Let Ctrl-C, `kill` and a closed terminal unwind the run, which ends children and removes litter."""
-    for number in _signals():
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
-
-
-def _signals() -> list[signal.Signals]:
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]
-
-
-def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    for each in _signals():
-        signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C must not cut the cleaning short
-    raise Stopped(number)
-
-
-def run_guarded(command: Callable[[], object]) -> NoReturn:
-    """Run the command line; what it returns, a code or None, and what it raises become the exit code."""
+def run_guarded(command: Callable[[], object]) -> int:
+    """Run the command line and return its exit code: of what it returns, a code or None, or raises."""
     warnings.showwarning = lambda message, *_, **__: tell(f"warning: {message}")
+    for stream in (sys.stdout, sys.stderr):
+        # an ASCII pipe must not break a message that names a file with other letters
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        for stream in (sys.stdout, sys.stderr):
-            # an ASCII pipe must not break a message that names a file with other letters
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
-        sys.exit(_ended(command))
-    except Stopped as stopped:
-        tell("interrupted")
-        sys.exit(SIGNALLED + stopped.args[0])
+        return _ended(command)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else COULD_NOT
 
 
 def _ended(command: Callable[[], object]) -> int:

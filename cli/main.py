@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
+import sys
+from contextlib import suppress
 from typing import NoReturn
 
-from .console import COULD_NOT, SIGNALLED, leave, run_guarded, unwind_on_signals
+from .interrupts import Stopped, unwind_on_signals
+
+_SIGNALLED = 128
 
 
 def main() -> NoReturn:
@@ -13,12 +19,17 @@ def main() -> NoReturn:
     gc.disable()  # a command is short, and to search what it imports for cycles takes a tenth of it
     unwind_on_signals()
     try:
-        run_guarded(_command)
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else COULD_NOT
-        if code > SIGNALLED:
-            raise  # a signal may have come while something was made or removed: the interpreter tidies up
-        leave(code)
+        from .console import leave, run_guarded
+
+        leave(run_guarded(_command))
+    except Stopped as stopped:
+        with suppress(OSError, AttributeError):  # a stderr that is closed is None
+            sys.stderr.write("interrupted\n")
+            sys.stderr.flush()
+        # It may have come while something was made or removed, whose owner has asked to be called at the end.
+        # No more than that: modules that were cut off in their import may crash the interpreter's own end.
+        atexit._run_exitfuncs()  # noqa: SLF001 - there is no public way to this half of an end
+        os._exit(_SIGNALLED + stopped.args[0])
 
 
 def _command() -> object:

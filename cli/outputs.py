@@ -165,6 +165,8 @@ def _asked(option: str) -> tuple[Form, Path | None]:
 def _check(paths: Sequence[Path]) -> None:
     taken = set[Path]()
     for path in paths:
+        if str(path) == "-":
+            raise typer.BadParameter("- is no file; a --format without =PATH is printed on stdout")
         place = path.resolve()
         if place in taken:
             raise typer.BadParameter(f"two forms would be written to {path}; give each a file of its own")

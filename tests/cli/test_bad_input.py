@@ -132,7 +132,7 @@ def _foreign_hdf5(folder: Path) -> Path:
 
 CASES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "missing": (lambda folder: folder / "absent.keras", ["there is no such file"]),
-    "folder": (lambda folder: folder, ["expected a model file; received a folder"]),
+    "folder": (lambda folder: folder, ["expected a file; received a folder"]),
     "not a model": (_text, ["not a model file that grubridge can read (keras, onnx,", "its name says keras"]),
     "truncated .pt": (_truncated(".pt"), ["truncated"]),
     "truncated .safetensors": (_truncated(".safetensors"), ["truncated"]),

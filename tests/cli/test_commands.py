@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -227,44 +225,9 @@ def test_a_defect_is_not_a_verdict(
         raise RuntimeError("boom")
 
     monkeypatch.setattr("warnings.showwarning", None)
-    with pytest.raises(SystemExit) as ended:
-        run_guarded(broken)
 
-    assert ended.value.code == 70
+    assert run_guarded(broken) == 70
     assert "this is a defect of grubridge" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("signal_name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_signal_unwinds_and_is_no_verdict(signal_name: str, code: int, tmp_path: Path) -> None:
-    """The command is typer's, which has its own ideas of Ctrl-C; it holds a folder, as verify does."""
-    script = textwrap.dedent("""
-        import signal, tempfile, time, typer
-        from cli.console import run_guarded, unwind_on_signals
-        app = typer.Typer()
-        @app.command()
-        def wait():
-            with tempfile.TemporaryDirectory():
-                print("started", flush=True)
-                time.sleep(60)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        unwind_on_signals()
-        run_guarded(app)
-    """)
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=SAMPLES.parent,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == "started\n"
-        running.send_signal(getattr(signal, signal_name))
-        _, told = running.communicate(timeout=30)
-
-    assert (running.returncode, told) == (code, "interrupted\n")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_little_memory_is_no_defect(
@@ -276,10 +239,8 @@ def test_too_little_memory_is_no_defect(
         raise MemoryError("Unable to allocate 47.7 GiB")
 
     monkeypatch.setattr("warnings.showwarning", None)
-    with pytest.raises(SystemExit) as ended:
-        run_guarded(large)
 
-    assert ended.value.code == 2
+    assert run_guarded(large) == 2
     assert capsys.readouterr().err.startswith("error: not enough memory: Unable to allocate 47.7 GiB; ")
 
 

@@ -101,6 +101,7 @@ def test_files_are_written_though_nobody_reads_stdout(pair: tuple[Path, Path], t
             "two forms would be written to OUT; give each a file",
         ),
         (["--format", "json=OUT", "-o", "./OUT"], "two forms would be written to OUT; give each a file"),
+        (["--format", "json=-"], "- is no file; a --format without =PATH is printed on stdout"),
         (["--format", "json=."], ". is a folder; name a file in it"),
         (["-o", "none/out"], "none/out: the folder none does not exist; create it first"),
         (["--format", "junit=small.safetensors"], "small.safetensors is read by this run, and no report may"),
@@ -369,3 +370,15 @@ def test_no_report_replaces_what_the_manifest_names(pair: tuple[Path, Path], tmp
     assert ended.code == 2
     assert "is read by this run" in " ".join(ended.stderr.replace("│", " ").split())
     assert large.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["grubridge.toml", "pyproject.toml", "grubridge.lock.json"])
+@pytest.mark.parametrize("text", ["version = 1\n", "no TOML"])
+def test_no_report_replaces_the_manifest_or_its_lock(name: str, text: str, tmp_path: Path) -> None:
+    for path in ("grubridge.toml", "pyproject.toml", "grubridge.lock.json"):
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    ended = grubridge("check", "-o", f"./{name}", cwd=tmp_path)
+
+    assert ended.code == 2
+    assert f"{name} is read by this run" in " ".join(ended.stderr.split())
+    assert (tmp_path / name).read_text(encoding="utf-8") == text
