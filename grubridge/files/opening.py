@@ -39,7 +39,7 @@ def check_openable(path: Path) -> int:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
-            raise FileFormatError(f"{shown(path)}: expected a model file; received {kind}")
+            raise FileFormatError(f"{shown(path)}: expected a file; received {kind}")
         with path.open("rb") as file:
             head = file.read(len(_LFS))
     except FileNotFoundError:

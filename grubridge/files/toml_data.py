@@ -87,7 +87,7 @@ def _text(path: Path, limits: Limits, error: type[DescriptionError]) -> str:
     if size > limits.size:
         raise UnsafeFileError(f"{shown(path)}: {limits.told}; this file has {size} bytes")
     try:
-        text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")  # some editors begin with a mark
     except UnicodeDecodeError:
         raise error(f"{shown(path)}: this is not TOML: it is not UTF-8") from None
     lines = text.count("\n")

@@ -162,8 +162,8 @@ def read_lock(path: Path) -> Lock:
     """
     if not path.exists():
         return Lock({})
-    check_openable(path)
     try:
+        check_openable(path)
         return _lock(parse_json(path.read_bytes(), shown(path)))
     except (CorruptFileError, ManifestError) as wrong:
         raise ManifestError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -126,7 +127,7 @@ def _pair(value: object, key: Key, folder: Folder) -> dict[str, Any]:
     else:
         data.table(own, key, required=("a", "b") if {"a", "b"} & own.keys() else ("artifacts",))
         own["artifacts"] = own.pop("a"), own.pop("b")
-        if len(set(own["artifacts"])) == 1:
+        if len(set(map(posixpath.normpath, own["artifacts"]))) == 1:
             raise ManifestError("a and b are the same file", (*key, "b"))
     if own.keys() >= {"stack", "map"}:
         raise ManifestError("map pairs GRUs by name, and takes the place of stack", (*key, "map"))

@@ -89,6 +89,8 @@ def check(  # noqa: PLR0913 - the options of one command
                 progress(result, len(found), len(chosen))
     warnings += [] if keeper is None else keeper.close()
     left_out = len(read.pairs) - len(chosen)
+    places = {pair.name: place for place, pair in enumerate(chosen)}
+    found.sort(key=lambda result: places[result.name])  # they came as they were ready
     return SuiteReport(str(path), worst_first(found), _environment(), left_out, tuple(warnings))
 
 

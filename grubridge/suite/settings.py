@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import posixpath
+import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,11 @@ class Folder:
         path = _text(value, key)
         if "\0" in path:
             raise ManifestError("no path holds a NUL", key)
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError:
+            told = f"this locale has no letters for it ({sys.getfilesystemencoding()}); set PYTHONUTF8=1"
+            raise ManifestError(told, key) from None
         if self._inside is not None and not (self._path / path).resolve().is_relative_to(self._inside):
             raise ManifestError(
                 f"{printable(path)} is outside the manifest's folder; to allow that, write "
@@ -82,7 +90,7 @@ def _artifacts(value: object, key: Key, folder: Folder) -> tuple[str, ...]:
     found = tuple(folder.path(one, key) for one in data.typed(value, key, list))
     if not found:
         raise ManifestError("it lists no file", key)
-    if len(set(found)) < len(found):
+    if len(set(map(posixpath.normpath, found))) < len(found):
         raise ManifestError("it lists the same file twice", key)
     return found
 

@@ -101,6 +101,15 @@ WRONG = {
     "a file twice": _changed(
         '"models/kws.onnx"', '"models/kws.pt"', ", line 10: pair.artifacts: it lists the same file twice"
     ),
+    "a file twice, written in two ways": _changed(
+        '"models/kws.onnx"',
+        '"models/./kws.pt"',
+        ", line 10: pair.artifacts: it lists the same file twice",
+        by_schema=False,
+    ),
+    "a file and itself, written in two ways": _changed(
+        '"old.onnx"', '"./old.h5"', ", line 15: pair.b: a and b are the same file", by_schema=False
+    ),
     "a file and itself": _changed(
         '"old.onnx"', '"old.h5"', ", line 15: pair.b: a and b are the same file", by_schema=False
     ),

@@ -266,6 +266,7 @@ def test_what_is_not_as_the_manifest_says_has_no_part_in_it(
 @pytest.mark.parametrize(
     "text",
     [
+        "",
         "<<<<<<< ours\n",
         "{}",
         '{"version": 2, "pairs": {}}',

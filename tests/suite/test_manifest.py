@@ -113,6 +113,14 @@ def test_headings_inside_texts_are_not_taken_for_pairs(tmp_path: Path) -> None:
     assert pair.line is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_manifest_of_another_editor(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "grubridge.toml").write_bytes(GOOD.replace("\n", "\r\n").encode(encoding))
+    pairs = read_manifest(tmp_path / "grubridge.toml").pairs
+
+    assert [(pair.name, pair.line) for pair in pairs] == [("kws", 8), ("old.{h5,onnx}", 13)]
+
+
 def test_links_that_leave_the_folder(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     inside = tmp_path / "inside"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from grubridge.conversion import read, write
 from grubridge.errors import ManifestError
+from grubridge.suite.manifest import Pair
 from grubridge.suite.result import PairResult
 from grubridge.suite.run import check
 from tests.suite.repository import Repository
@@ -202,6 +204,19 @@ def test_pairs_are_selected(repository: Repository) -> None:
     assert report.deselected == 1
     nothing = repository.check(select="none of these".replace(" ", " and "))
     assert (nothing.results, nothing.deselected, nothing.outcome) == ((), 3, "trouble")
+
+
+def test_the_order_is_not_that_in_which_results_come(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def backwards(pairs: Sequence[Pair], *_: object) -> Generator[PairResult]:
+        for pair in reversed(pairs):
+            yield PairResult(pair.name, pair.artifacts, "trouble", trouble="none")
+
+    monkeypatch.setattr("grubridge.suite.run.check_all", backwards)
+    repository.manifest(*(f'name = "{name}"\nartifacts = ["{name}.pt"]' for name in "bac"))
+
+    assert [result.name for result in repository.check().results] == ["b", "a", "c"]
 
 
 def test_warnings_of_a_pair(repository: Repository) -> None:

@@ -20,6 +20,7 @@ __all__ = ["markdown"]
 _LIMIT = 900_000
 """Bytes: the same step may write more to its summary."""
 _PLAIN = re.compile(r"(?!www\.)([^\W_]|[,;:.()'+%-])*", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"([\[(]*)([^\[\](){}<>]+)([\])]*)")
 _TABLE = ["| pair | status | error/bound | what |", "| :-- | :-- | --: | :-- |"]
 
 
@@ -89,7 +90,13 @@ def _prose(text: str) -> str:
 
 def _word(text: str) -> str:
     word = text.rstrip(",;:.")
-    return text if _PLAIN.fullmatch(word) else _code(word) + text[len(word) :]
+    end = text[len(word) :]
+    found = _IN_BRACKETS.fullmatch(word)
+    if found is None:
+        return (word if _PLAIN.fullmatch(word) else _code(word)) + end
+    before, inside, after = found.groups()
+    inside = inside if _PLAIN.fullmatch(inside) else _code(inside)
+    return before.replace("[", r"\[") + inside + after.replace("]", r"\]") + end
 
 
 def _code(text: str) -> str:

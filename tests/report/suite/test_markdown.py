@@ -132,6 +132,24 @@ def test_a_word_that_could_be_more_is_code(word: str) -> None:
     assert f"| see `{word}`, and 1.5e-07 (0.36) of B's. |" in render(a_suite(trouble), "markdown")
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("x [batch, time, 5] of", r"x \[batch, time, 5\] of"),
+        ("mode (ONNX linear_before_reset); up", "mode (ONNX `linear_before_reset`); up"),
+        ("see (www.a.b).", "see (`www.a.b`)."),
+        ("a [x] b", r"a \[x\] b"),
+        ("a [] b", "a `[]` b"),
+    ],
+)
+def test_brackets_stay_outside_of_code(said: str, shown: str) -> None:
+    trouble = PairResult("p", ("a", "b"), "trouble", trouble=said)
+    ((*_, cell),) = _cells(a_suite(trouble))
+
+    assert f"| {shown} |" in render(a_suite(trouble), "markdown")
+    assert cell == said
+
+
 @pytest.mark.parametrize("failing", [0, 700, 20_000])
 def test_a_large_suite_stays_below_the_limit(failing: int) -> None:
     swapped = every_status()[2]
