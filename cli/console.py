@@ -12,7 +12,11 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
+
+from .interrupts import stop_if_asked
 
 COULD_NOT = 2
 DEFECT = 70
@@ -37,7 +41,7 @@ class Output:
 
 
 def say(text: str) -> None:
-    """Write `text` to stdout; a reader that went away ends the run quietly."""
+    """Write `text` to stdout; a reader that went away ends the run quietly, a full disk with a message."""
     try:
         sys.stdout.write(_writable(text))
         sys.stdout.flush()
@@ -45,6 +49,9 @@ def say(text: str) -> None:
         # the interpreter flushes stdout once more when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(PIPE_CLOSED)
+    except OSError as error:
+        tell(f"error: stdout cannot be written to: {error.strerror or error}")
+        sys.exit(COULD_NOT)
 
 
 def _writable(text: str) -> str:
@@ -92,7 +99,8 @@ def tell(message: str) -> None:
     """Write a message to stderr, in which a terminal or a CI log has nothing to obey."""
     from grubridge import inert_lines
 
-    sys.stderr.write(inert_lines(message) + "\n")
+    with suppress(OSError):  # where nobody can be told, the exit code is left
+        sys.stderr.write(inert_lines(message) + "\n")
 
 
 def highlighted(text: str) -> str:
@@ -112,7 +120,10 @@ def highlighted(text: str) -> str:
 def run_guarded(command: Callable[[], object]) -> int:
     """Run the command line and return its exit code: of what it returns, a code or None, or raises."""
     warnings.showwarning = lambda message, *_, **__: tell(f"warning: {message}")
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed when this run began
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
         # an ASCII pipe must not break a message that names a file with other letters
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -126,6 +137,7 @@ def _ended(command: Callable[[], object]) -> int:
     try:
         code = command()
     except Exception as error:  # noqa: BLE001 - the boundary: every exception becomes an exit code
+        stop_if_asked()
         return _explain(error)
     return code if isinstance(code, int) else 0
 
@@ -163,7 +175,8 @@ def _explain(error: Exception) -> int:
     )  # typer's own errors; where their class lives is its affair
     if usage is not None:
         message, code = usage(), COULD_NOT
-        error.show()  # type: ignore[attr-defined]
+        with suppress(OSError):
+            error.show()  # type: ignore[attr-defined]
     elif isinstance(error, GRUBridgeError):
         tell(f"error: {error}")
         code = COULD_NOT
@@ -173,7 +186,8 @@ def _explain(error: Exception) -> int:
     else:
         import traceback
 
-        traceback.print_exception(error)
+        with suppress(OSError):
+            traceback.print_exception(error)
         tell("error: this is a defect of grubridge; please report it with the lines above")
         code = DEFECT
     if Output.as_json or (usage is not None and _asks_for_json(sys.argv)):  # raised before a command began

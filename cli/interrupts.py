@@ -10,9 +10,12 @@ import sys
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["Stopped", "unwind_on_signals"]
+__all__ = ["Stopped", "stop_if_asked", "unwind_on_signals"]
 
 _SOON = 0.01  # seconds
+
+_asked: list[int] = []
+"""The signals that have raised Stopped."""
 
 
 class Stopped(BaseException):
@@ -26,6 +29,7 @@ def unwind_on_signals() -> None:
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         for each in heard:
             signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C must not cut the cleaning short
+        _asked.append(number)
         raise Stopped(number)
 
     def listen() -> None:
@@ -46,6 +50,12 @@ def unwind_on_signals() -> None:
     if hasattr(signal, "pthread_kill"):  # Windows has no way to wake the main thread
         sys.unraisablehook = again
     listen()
+
+
+def stop_if_asked() -> None:
+    """Raise Stopped if it was raised before: modules written in C may have made another exception of it."""
+    if _asked:
+        raise Stopped(_asked[-1])
 
 
 def _signals() -> list[signal.Signals]:

@@ -206,6 +206,25 @@ def test_a_reader_that_goes_away_is_no_verdict(model: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "arguments", ["formats", "formats --bogus", "inspect none.pt", "inspect none.pt --json"]
+)
+@pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full", "&>/dev/full"])
+def test_streams_that_take_nothing_are_no_verdict(arguments: str, streams: str, tmp_path: Path) -> None:
+    command = f"{Path(sys.executable).with_name('grubridge')} {arguments} {streams}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert "Traceback" not in done.stderr
+    if arguments == "formats":
+        assert done.returncode == (2 if ">/dev/full" in streams and streams[0] != "2" else 0)
+    else:
+        assert done.returncode == 2
+    if (arguments, streams) == ("formats", ">/dev/full"):
+        assert done.stderr == "error: stdout cannot be written to: No space left on device\n"
+
+
 def test_output_survives_an_ascii_pipe(tmp_path: Path) -> None:
     source = tmp_path / "mod\u00e8le.safetensors"
     library.write(member("reset_after"), source)

@@ -43,6 +43,16 @@ COMMANDS = {
                 print("started", flush=True)
                 time.sleep(60)
     """,
+    # as an import of a module in C does
+    "another exception": """
+        def wait():
+            with tempfile.TemporaryDirectory():
+                print("started", flush=True)
+                try:
+                    time.sleep(60)
+                except BaseException as error:
+                    raise ImportError("it could not be imported") from error
+    """,
     # what was made, but not yet in the hands of a `with` block
     "a folder that nobody holds": """
         def wait():
