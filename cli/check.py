@@ -65,7 +65,8 @@ def check(
     manifests = [manifest] if manifest is not None else [Path("grubridge.toml"), Path("pyproject.toml")]
     lock = manifests[0].parent / "grubridge.lock.json"
     wanted = outputs(formats, output, json=json, html=html, read=(*manifests, lock))
-    with wanted.even_of_trouble(manifests[:1]):
+    there = [path for path in manifests if path.exists()] or manifests
+    with wanted.even_of_trouble(there[:1]):
         wanted.spare(grubridge.manifest_files(manifest))
         report = grubridge.check(
             manifest,

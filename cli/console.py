@@ -123,7 +123,7 @@ def run_guarded(command: Callable[[], object]) -> int:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # it was closed when this run began
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         # an ASCII pipe must not break a message that names a file with other letters
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -358,6 +358,14 @@ def test_a_manifest_that_is_wrong_is_in_the_report_too(tmp_path: Path) -> None:
     assert "pair" in str(error.text)
 
 
+def test_a_wrong_pyproject_is_what_the_annotation_names(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.grubridge]\nversion = 2\n", encoding="utf-8")
+    ended = grubridge("check", "--format", "github", cwd=tmp_path)
+
+    assert ended.code == 2
+    assert ended.stdout.startswith("::error file=pyproject.toml,title=pyproject.toml%3A trouble::")
+
+
 def test_no_report_replaces_what_the_manifest_names(pair: tuple[Path, Path], tmp_path: Path) -> None:
     small, large = pair
     (tmp_path / "grubridge.toml").write_text(
