@@ -51,7 +51,7 @@ def stopped(
         sent: the signal.
         to_all: send it to all processes, as Ctrl-C does; else to the first one alone.
         temporary: TMPDIR of the command.
-        wait: seconds before the signal.
+        wait: seconds before the signal, from when it is handled: before, the interpreter is not ours.
         children: whether these are counted from the start of the first child.
         environment: further variables.
     """
@@ -65,6 +65,8 @@ def stopped(
         start_new_session=True,
     ) as running:
         began = time.monotonic()
+        while not _listens(running.pid) and running.poll() is None and time.monotonic() < began + PATIENCE:
+            time.sleep(0.005)
         while children and not _others(running.pid) and time.monotonic() < began + PATIENCE:
             time.sleep(0.01)
         time.sleep(wait)
@@ -78,6 +80,13 @@ def stopped(
     while (left := _others(running.pid)) and time.monotonic() < start + 3:
         time.sleep(0.05)  # the system takes a moment to end a large process that was killed
     return Stopped(running.returncode, stdout, stderr, seconds, left)
+
+
+def _listens(process: int) -> bool:
+    """Return whether a process has a handler of its own for SIGTERM."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _others(session: int) -> list[str]:

@@ -30,8 +30,8 @@ class Working:
 
     Args:
         arguments: of grubridge.
-        wait: seconds until the signal.
-        children: whether these are counted from the start of its first child.
+        wait: seconds until the signal, from when it is handled.
+        children: or from the start of its first child.
     """
 
     arguments: tuple[str, ...]
@@ -96,7 +96,7 @@ def test_a_conversion_that_is_stopped_anywhere(sent: str, tmp_path: Path) -> Non
     target.parent.mkdir()
     number, to_all, code = SENT[sent]
     stops = 0
-    for wait in np.linspace(0.1, 0.6, 11):
+    for wait in np.linspace(0, 0.5, 11):
         target.write_bytes(b"old")
         ended = stopped(
             ["convert", source, target, "--force"],
