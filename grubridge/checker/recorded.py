@@ -102,8 +102,8 @@ def _compare_free(
     """Judge the outputs from end to end."""
     layer = len(spec.layers) - 1
     for name, one in judge_free(spec, run, how).items():
+        where, known = f"layer {layer} {name} hidden", one.followed
         if one.worst is None:
-            reason = f"layer {layer} {name} hidden: {_LOST}"
             yield Comparison(
                 "read",
                 *sides,
@@ -111,22 +111,29 @@ def _compare_free(
                 name,
                 "hidden",
                 Verdict.INCONCLUSIVE,
-                reason=reason,
-                followed=one.followed,
+                reason=f"{where}: {_LOST}",
+                followed=known,
             )
             continue
+        verdict, reason = Verdict.EQUIVALENT, ""
+        if one.headroom > 1:
+            verdict = Verdict.DIFFERENT
+        elif known.judged < known.outputs:
+            verdict = Verdict.INCONCLUSIVE
+            reason = f"{where}: {known.outputs - known.judged:,} of {known.outputs:,} numbers: {_LOST}"
         yield Comparison(
             "read",
             *sides,
             layer,
             name,
             "hidden",
-            Verdict.EQUIVALENT if one.headroom <= 1 else Verdict.DIFFERENT,
+            verdict,
             one.max_abs,
             one.headroom,
             worst=one.worst,
             first_bad_time=one.first_bad_time,
-            followed=one.followed,
+            reason=reason,
+            followed=known,
         )
 
 

@@ -44,6 +44,7 @@ _RANDOM_SHARE = 0.15  # of the fixed part of an error, in its standard deviation
 _ALIKE = 0.03  # standard deviation of arguments below which errors of an activation may all be alike
 _LEAST_ALIKE = 0.05  # share that may pull one way over any range; a third of either was seen at most
 _FLAT = 0.01  # of the steepest slope: flatter rows tell nothing of weights, and errors there are all alike
+_SHARPEST = 1e15  # gain of a row whose square, and a sum of such, is within float32; 0 that stays 0 has more
 _CHUNK = 2**18  # elements of one float64 array that are worked on at a time
 
 
@@ -147,7 +148,7 @@ class MatchedFilter:
         else:
             reset = np.where(r_flat, 0, previous * r_slope)
         scale = 1 / np.sqrt(step.hidden.variance + (_RANDOM_SHARE * fixed) ** 2)
-        known = ~flat & np.isfinite(scale) & np.isfinite(error)
+        known = ~flat & (scale * how.unit < _SHARPEST) & np.isfinite(error)
         gain = np.where(known, scale * how.unit, 0)
         arguments.add(known, (step.update_argument, step.reset_argument, step.candidate_argument))
         self._error[rows] = np.where(known, error * scale, 0)
@@ -174,23 +175,25 @@ class MatchedFilter:
         if self._cell.layer.reset_after:
             return self._along(self._reset)
         onto, through = self._along(self._candidate), self._cell.recurrent_weight.candidate.astype(np.float32)
-        lever, squares = np.abs(self._reset), through**2
-        power = (onto.power @ squares) * lever
-        # the errors of other units pull at random or alike in sign, those of this gate the way a change would
-        others = np.sqrt(onto.systematic**2 @ squares) + np.abs(onto.systematic @ through)
-        own = power * np.abs(self._previous) * self._r_fixed
-        return _Pull((onto.signal @ through) * self._reset, power * lever, others * lever + own)
+        with np.errstate(over="ignore", invalid="ignore"):  # a unit with weights of 1e20 tells nothing here
+            lever, squares = np.abs(self._reset), through**2
+            power = (onto.power @ squares) * lever
+            # errors of other units pull at random or alike in sign, those of this gate the way a change would
+            others = np.sqrt(onto.systematic**2 @ squares) + np.abs(onto.systematic @ through)
+            own = power * np.abs(self._previous) * self._r_fixed
+            return _Pull((onto.signal @ through) * self._reset, power * lever, others * lever + own)
 
     def _filtered(self, gate: Gate, part: WeightPart, pull: _Pull, factor: Array) -> Filtered:
         """Correlate with what the weights of one gate and part multiply, [N, K]."""
         largest = np.abs(factor).max(axis=0)
         largest[largest == 0] = 1
         factor = factor / largest  # squares stay within float32
-        signal = pull.signal.T @ factor
-        size = np.sqrt(pull.power.T @ factor**2)
-        systematic = pull.systematic.T @ np.abs(factor)
-        told = size > 0
-        size[~told] = 1
+        with np.errstate(over="ignore", invalid="ignore"):
+            signal = pull.signal.T @ factor
+            size = np.sqrt(pull.power.T @ factor**2)
+            systematic = pull.systematic.T @ np.abs(factor)
+        told = (size > 0) & np.isfinite(size) & np.isfinite(signal) & np.isfinite(systematic)
+        signal[~told], size[~told], systematic[~told] = 0, 1, 0
         deviations = np.where(told, np.abs(signal) / size, 0)
         threshold = self._most() + self._share[:, None] * systematic / size
         unit = np.float32(self._how.unit) / (largest * size)

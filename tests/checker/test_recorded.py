@@ -283,6 +283,32 @@ def test_a_chaotic_run_of_which_the_end_is_known_is_inconclusive() -> None:
     assert held("m", spec, Recording("io.npz", x, hidden)).by_the_bound is Verdict.EQUIVALENT
 
 
+def test_what_comes_after_a_chaotic_run_is_lost_never_passes() -> None:
+    """Only outputs of a stack are known: steps beyond those that can be followed may hold anything."""
+    spec, x, _ = _chaotic()
+    top = make_spec("top", sizes=(64, 5), seed=7).layers
+    spec = replace(spec, layers=(*spec.layers, *top))
+    honest = run_rounded(spec, Probe(x.astype(np.float64)))[1, "forward"].hidden
+    other = honest.copy()
+    other[:, 200:] = 0.25
+
+    for recorded in (honest, other):
+        outcome = held("m", spec, Recording("io.npz", x, recorded))
+        (one,) = outcome.comparisons
+        assert one.followed is not None
+        assert one.headroom is not None
+        assert one.headroom <= 1
+        assert 0 < one.followed.judged < one.followed.outputs == 3000
+        assert outcome.by_the_bound is Verdict.INCONCLUSIVE
+        assert _cause(outcome) == (
+            f"not judged: layer 1 forward hidden: {3000 - one.followed.judged:,} of 3,000 numbers: by "
+            "rounding alone this run may come further than 0.01 from the equations; record every step of one "
+            "layer (hidden), or shorter sequences"
+        )
+    other[:, 3] = 0.25
+    assert held("m", spec, Recording("io.npz", x, other)).by_the_bound is Verdict.DIFFERENT
+
+
 def test_numbers_that_are_lost_on_the_way_never_pass_as_such() -> None:
     spec, x, hidden = _chaotic()
     last = hidden[:, -1].copy()

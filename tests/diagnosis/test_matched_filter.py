@@ -222,6 +222,41 @@ def test_weights_that_nothing_depends_on_cannot_be_seen() -> None:
         assert (part.change[2] == 0).all()
 
 
+def test_zeros_that_stay_zeros_do_not_blind_the_filter() -> None:
+    """A state of 0 has no rounding at all in a model without weights: such a row weighs beyond float32."""
+    spec = make_spec("any", sizes=(4, 6), seed=8)
+    layer = spec.layers[0]
+    assert layer.forward is not None
+    parts = {
+        name: getattr(layer.forward, name).map(np.zeros_like)
+        for name in ("input_weight", "recurrent_weight", "input_bias", "recurrent_bias")
+    }
+    zero = replace(spec, layers=(replace(layer, forward=replace(layer.forward, **parts)),))
+    probe = designed_probe([zero], 0)
+    seen = _filter(zero, run_rounded(zero, probe), probe)
+    assert all(np.isfinite(part.score).all() for part in seen.values())
+    assert all((part.detectable > 0).all() for part in seen.values())
+
+    change = float(3 * seen["candidate", "input_weight"].detectable[2, 1])
+    wrong, _ = with_fault(zero, HERE, Fault("candidate", "input_weight", 2, 1, change))
+    assert _strongest(_filter(zero, run_rounded(wrong, probe), probe)) == ("candidate", "input_weight", 2, 1)
+
+
+def test_a_unit_of_huge_weights_does_not_hide_another() -> None:
+    spec = make_spec("any", sizes=(4, 6), seed=8, reset_after=False)
+    huge, _ = with_fault(spec, HERE, Fault("candidate", "recurrent_weight", 1, 2, 1e25))
+    probe = designed_probe([huge], 0)
+    seen = _filter(huge, run_rounded(huge, probe), probe)
+    assert all(np.isfinite(part.score).all() for part in seen.values())
+    assert np.isinf(seen["reset", "bias"].detectable[2]).all()
+
+    change = float(3 * seen["reset", "bias"].detectable[4, 0])
+    wrong, _ = with_fault(huge, HERE, Fault("reset", "input_bias", 4, None, change))
+    found = _filter(huge, run_rounded(wrong, probe), probe)
+    assert _strongest(found) == ("reset", "bias", 4, 0)
+    assert _largest(found) > 1
+
+
 def test_rows_that_are_not_finite_are_left_out() -> None:
     spec = make_spec("any", sizes=(4, 6), seed=9)
     probe = designed_probe([spec], 0)
