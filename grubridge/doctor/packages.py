@@ -19,7 +19,7 @@ _BOUND = re.compile(r"(>=|<)\s*([0-9.]+)")
 _EXTRA = re.compile(r"""extra == ['"]([\w-]+)['"]""")
 _PYTHON = re.compile(r"""python_version (>=|<) ['"]([0-9.]+)['"]""")
 _RELEASE = re.compile(r"\d+(?:\.\d+)*")
-_NOT_FOR_USERS = ("all", "dev")
+_NOT_FOR_USERS = ("all", "dev", "fuzz")
 _COMPARED: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
     "<": operator.lt,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn, get_args
 
+from grubridge import notebooks
 from grubridge.checker.result import CheckReport
 
 __all__ = ["PairResult", "PairStatus", "SuiteOutcome", "SuiteReport", "worst_first"]
@@ -87,6 +88,9 @@ class SuiteReport:
         if statuses & {"different", "xpassed"}:
             return "different"
         return "inconclusive" if "inconclusive" in statuses else "passed"
+
+    def _repr_html_(self) -> str | None:
+        return notebooks.html(self, "suite_fragment")
 
     def __bool__(self) -> NoReturn:
         raise TypeError('a report has no truth value; compare its outcome: `report.outcome == "passed"`')

@@ -64,9 +64,10 @@ def test_hooks_watch_every_format_and_the_manifest(hook: str) -> None:
 
     assert len(suffixes) > 8
     assert {suffix for suffix in suffixes if not files.search(f"models/kws{suffix}")} == set()
-    for name in ("grubridge.toml", "deep/grubridge.toml", "pyproject.toml", "grubridge.lock.json"):
+    beside = ("k.onnx.data", "k.onnx_data", "model.data-00000-of-00001", "tf/checkpoint", "layouts/mine.toml")
+    for name in ("grubridge.toml", "deep/grubridge.toml", "pyproject.toml", "grubridge.lock.json", *beside):
         assert files.search(name), name
-    for name in ("train.py", "README.md", "my_grubridge.toml.txt", "onnx"):
+    for name in ("train.py", "README.md", "my_grubridge.toml.txt", "onnx", "my_checkpoint"):
         assert not files.search(name), name
 
 

@@ -12,10 +12,10 @@ from grubridge.suite.result import PairResult, SuiteReport
 from .axes import Log
 from .check import where
 from .numbers import figure
-from .page import page, within_limit
+from .page import fragment, page, within_limit
 from .strip import WORDS, Strip, strip
 
-__all__ = ["render_suite"]
+__all__ = ["render_suite", "suite_fragment"]
 
 _ROWS = 200
 _DETAILED = 30
@@ -82,6 +82,15 @@ def render_suite(suite: SuiteReport) -> str:
     title = f"{suite.outcome}: {printable(PurePath(suite.manifest).name)}"
     rows = (_ROWS >> halved for halved in range(_ROWS.bit_length()))
     return within_limit(page("suite", title, view=_view(suite, most)) for most in rows)
+
+
+def suite_fragment(suite: SuiteReport) -> str:
+    """Return the strip and the worst pairs of a suite.
+
+    Raises:
+        MissingDependencyError: when Jinja2 is not installed.
+    """
+    return fragment("suite_fragment", view=_view(suite, _DETAILED))
 
 
 def _view(suite: SuiteReport, most: int) -> SuiteView:

@@ -8,8 +8,9 @@ import pytest
 
 from grubridge.errors import MissingDependencyError
 from grubridge.report import render
-from grubridge.report.html import check_fragment, page, trace_fragment
+from grubridge.report.html import check_fragment, page, suite_fragment, trace_fragment
 from tests.report.html.pages import a_traced_model, different
+from tests.report.suite.a_suite import a_suite, every_status
 
 
 @pytest.fixture
@@ -22,6 +23,10 @@ def test_results_show_themselves_as_fragments() -> None:
     assert different()._repr_html_() == check_fragment(different())
     assert a_traced_model()._repr_html_() == trace_fragment(a_traced_model())
 
+    suite = a_suite(*every_status())
+    assert suite._repr_html_() == suite_fragment(suite)
+    assert all(result.name in suite_fragment(suite) for result in suite.results)
+
 
 @pytest.mark.usefixtures("no_jinja2")
 def test_without_jinja2_the_extra_is_named_and_notebooks_show_text() -> None:
@@ -33,3 +38,4 @@ def test_without_jinja2_the_extra_is_named_and_notebooks_show_text() -> None:
     assert caught.value.extra == "report"
     assert different()._repr_html_() is None
     assert a_traced_model()._repr_html_() is None
+    assert a_suite(*every_status())._repr_html_() is None
