@@ -43,8 +43,8 @@ def by_quantity(series: Iterable[Series]) -> dict[str, Mapping[str, Mapping[str,
 
 
 def in_script(value: Any) -> str:  # noqa: ANN401 - JSON values
-    r"""Return JSON that stays inside its <script>: no `<`, `>` or `&`, no line separator, each as \uXXXX."""
+    r"""Return JSON that stays inside its <script>: no `<`, `>` or `&`, no line separator; each as \uXXXX."""
     text = json.dumps(value, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return text.replace("##[", r"##\u005b")  # a command, in the log of a job on GitHub

@@ -65,7 +65,7 @@ def fragment(template: str, **content: Any) -> str:  # noqa: ANN401 - likewise
 
 def _render(template: str, **content: Any) -> str:  # noqa: ANN401 - likewise
     made = _environment().get_template(f"{template}.html").render(version=__version__, **content)
-    return printable_lines(made)
+    return printable_lines(made).replace("##[", "##&#91;")  # a command, in the log of a job on GitHub
 
 
 @cache

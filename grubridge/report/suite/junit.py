@@ -37,6 +37,7 @@ def junit(report: SuiteReport) -> str:
     suites.extend(_suite(result, report.manifest) for result in results)
     ET.indent(suites)
     body = ET.tostring(suites, encoding="us-ascii", xml_declaration=False).decode("ascii")
+    body = body.replace("##[", "##&#91;")  # in the log of a job on GitHub it would be a command
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 

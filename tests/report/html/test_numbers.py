@@ -72,11 +72,12 @@ def test_paths_grow_upwards() -> None:
 
 
 def test_nothing_ends_the_script_that_holds_data() -> None:
-    hostile = {"</script><script>": "<!-- & \u2028\u2029 -->", "é": 1.5}
+    hostile = {"</script><script>": "<!-- & \u2028\u2029 -->", "é": 1.5, "##[error]": "##["}
     text = in_script(hostile)
 
     assert not set("<>&\u2028\u2029").intersection(text)
     assert text.isascii()
+    assert "##[" not in text
     assert json.loads(text) == hostile
 
 

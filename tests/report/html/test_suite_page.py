@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grubridge.report.html import render_suite
 from grubridge.suite.result import PairResult, SuiteReport, worst_first
+from tests.hostile_names import has_command
 from tests.report.html.pages import different, parts
 from tests.report.html.test_check_page import HOSTILE
 
@@ -89,6 +90,15 @@ def test_hostile_names_are_escaped_and_still_fit() -> None:
     assert not any("alert" in text for kind in ("script", "style") for text in found.held[kind])
     assert found.named("img") == []
     assert "\u202e" not in page
+
+
+def test_github_finds_no_command_in_it() -> None:
+    pair = PairResult("##[error]y", ("a", "b"), "trouble", trouble="see ##[error]z")
+    page = render_suite(SuiteReport("grubridge.toml", (pair,), {}))
+
+    assert not has_command(page)
+    assert "##[error]y" in parts(page).text
+    assert "see ##[error]z" in parts(page).text
 
 
 def test_a_suite_without_pairs_says_so() -> None:

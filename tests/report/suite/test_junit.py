@@ -13,6 +13,7 @@ import pytest
 from grubridge.checker.findings import Cause
 from grubridge.report import render
 from grubridge.suite.result import PairResult
+from tests.hostile_names import has_command
 
 from .a_suite import HOSTILE, a_difference, a_suite, every_status, hostile_suite
 from .junit_rules import broken_rules
@@ -146,6 +147,14 @@ def test_hostile_names_are_escaped(junitparser: ModuleType) -> None:
     assert "\u00e9\u4e2d\U0001f600 4" in names
     assert "two\\nlines\\r\\n::add-mask::e 4" in names
     assert "nul\\x00\\x08\\x7f\\x85\\ufffe\\udce8 4" in names
+
+
+def test_github_finds_no_command_in_it(junitparser: ModuleType) -> None:
+    document = render(a_suite(PairResult("##[error]y", ("a", "b"), "trouble", trouble="::error::z")), "junit")
+    (suite,) = junitparser.JUnitXml.fromstring(document.encode("ascii"))
+
+    assert not has_command(document)
+    assert suite.name == "##[error]y"
 
 
 def test_no_character_is_written_that_xml_forbids() -> None:
