@@ -6,6 +6,8 @@ import json
 import math
 from dataclasses import replace
 
+import pytest
+
 from grubridge.checker.findings import (
     Cause,
     Comparison,
@@ -75,6 +77,21 @@ def test_text_of_a_difference_says_where() -> None:
     why = lines.index("why: gate order: the update and reset gates are exchanged")
     assert lines[why + 1] == "mend: grubridge verify a.keras b.pt --fix NEW"
     assert lines[-1] == "DIFFERENT: B is not the function of A; up to 2.5e+06 times the bound"
+
+
+@pytest.mark.parametrize("files", [["a.keras", "b.pt", "c.onnx"], ["a.keras", "b.pt", "a.keras", "b.pt"]])
+def test_no_command_is_told_that_could_not_mend(files: list[str]) -> None:
+    one = a_report().artifacts[0]
+    report = replace(
+        a_report(),
+        verdict=Verdict.DIFFERENT,
+        by_the_bound=Verdict.DIFFERENT,
+        artifacts=tuple(replace(one, label=name, path=name) for name in files),
+        diagnosis=(Cause("gate order", "the update and reset gates are exchanged", mend="write anew"),),
+    )
+
+    assert "--fix" not in render(report)
+    assert "mend: write what is wrong anew from the first file, with" in render(report)
 
 
 def test_blame_falls_on_the_first_edge_that_differs() -> None:

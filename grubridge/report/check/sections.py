@@ -16,8 +16,14 @@ __all__ = ["causes", "difference", "mends", "proof", "proofs", "sensed", "sensit
 
 _LISTED = 4
 _RELATIVE = 1e-3
+_FIXED = 2
+"""Files with one GRU each, of which --fix mends the second."""
 _IN_MEMORY = "make the second model anew from the first; to_module, to_layer and to_model do that for specs"
-_PRECISION = "run it in full precision, or accept it with a tolerance of your own: --atol, --rtol"
+_SEVERAL = "write what is wrong anew from the first file, with grubridge convert and its --stack for each GRU"
+_PRECISION = (
+    "run it in full precision, or accept it with a tolerance of your own: --atol, --rtol; "
+    "in a manifest, tolerance"
+)
 
 
 def proofs(report: CheckReport, letters: Mapping[str, str]) -> Iterator[str]:
@@ -100,12 +106,14 @@ def mends(report: CheckReport) -> Iterator[tuple[str, bool]]:
     for mend in dict.fromkeys(one.mend for one in report.diagnosis):
         if mend == "write anew":
             paths = [one.path for one in report.artifacts]
-            if all(paths):
+            if not all(paths):
+                yield _IN_MEMORY, False
+            elif len(paths) > _FIXED:
+                yield _SEVERAL, False
+            else:
                 yield (
                     f"grubridge verify {' '.join(shlex.quote(printable(path)) for path in paths)} --fix NEW",
                     True,
                 )
-            else:
-                yield _IN_MEMORY, False
         elif mend == "full precision":
             yield _PRECISION, False
