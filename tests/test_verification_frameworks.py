@@ -36,6 +36,21 @@ def test_chaotic_pair_with_one_changed_weight_is_different(tmp_path: Path) -> No
     assert report.verdict is Verdict.DIFFERENT
 
 
+@pytest.mark.usefixtures("onnxruntime")
+def test_a_clip_of_one_file_alone_is_the_cause(tmp_path: Path) -> None:
+    spec = make_spec("clipped", sizes=(5, 7), seed=3)
+    write(spec, tmp_path / "a.onnx")
+    write(replace(spec, layers=(replace(spec.layers[0], clip=0.5),)), tmp_path / "b.onnx")
+    report = verify(tmp_path / "a.onnx", tmp_path / "b.onnx", device="cpu")
+
+    assert report.verdict is Verdict.DIFFERENT
+    (cause,) = report.diagnosis
+    assert cause.cause == "setting"
+    assert cause.detail.startswith("layer 0 forward clip: no clip in ")
+    assert cause.detail.endswith("b.onnx")
+    assert "clip 0.5 in " in cause.detail
+
+
 def test_one_file_through_every_runtime(
     keras: ModuleType, torch: ModuleType, onnxruntime: ModuleType, tmp_path: Path
 ) -> None:

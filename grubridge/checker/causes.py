@@ -32,6 +32,11 @@ def causes(found: Difference, probes: Probes) -> Iterator[Cause]:
     for change in _changes(found, probes, places - explained, explained):
         yield weight(change, _fix(found))
         explained.add((change.layer, change.direction))
+    for place in sorted(places - explained):
+        told = _setting(found, place)
+        if told is not None:
+            yield told
+            explained.add(place)
     yield from unexplained(places - explained)
 
 
@@ -68,6 +73,16 @@ def _of_the_files(found: Difference) -> Cause | None:
     if found.proof is None:
         return None
     return file_cause(found.proof, found.held.subject, found.run.planned.subject, _fix(found))
+
+
+def _setting(found: Difference, place: Place) -> Cause | None:
+    """The cause, where the files differ in settings there and in no number."""
+    differences = () if found.proof is None else found.proof.differences
+    own = [one for one in differences if (one.layer, one.direction) == place]
+    if not own or any(one.unit is not None for one in own):
+        return None
+    told = "; ".join(f"{one.tensor}: {one.detail}" for one in own)
+    return Cause("setting", f"layer {place[0]} {place[1]} {told}", mend=_fix(found))
 
 
 def _explained(found: Difference, probes: Probes, places: set[Place]) -> tuple[Explanation, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from grubridge.checker.algebra import Proof, prove
 from grubridge.reference import run
 from grubridge.spec import (
     GATE_NAMES,
+    TANH,
     Activation,
     Array,
     Gates,
@@ -105,6 +107,22 @@ def test_another_way_of_writing_is_proved_equal_and_told(name: str) -> None:
     assert proof.differences == ()
     assert proof.permutation == ()
     assert remark in proof.remarks
+
+
+def test_what_is_made_of_the_states_is_told_and_not_compared() -> None:
+    spec = make_spec("both", sizes=(5, 7), directions="both")
+
+    def told(one: GRUSpec, **wiring: Any) -> tuple[str, ...]:
+        return prove(one, replace(one, io=replace(one.io, **wiring))).remarks
+
+    assert told(spec, merge_mode="sum") == (
+        "output, not compared: directions side by side in the first, summed in the second",
+    )
+    assert told(spec, output_activation=TANH) == (
+        "output, not compared: the states in the first, tanh of them in the second",
+    )
+    assert told(spec, merge_mode=None) == ()
+    assert told(make_spec("one", sizes=(5, 7)), merge_mode="sum") == ()
 
 
 @pytest.mark.parametrize("spec", ZOO, ids=lambda spec: spec.name)

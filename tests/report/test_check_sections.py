@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,15 @@ def test_files_that_differ_are_told_tensor_by_tensor() -> None:
         "    numbers, by up to 2.4e-05",
     ]
     assert lines[-1] == "EQUIVALENT: hidden states and gates agree, within 0.75 of the bound"
+
+
+def test_a_model_of_which_no_weight_shows_says_so() -> None:
+    total = replace(SENSED.total, median=math.inf, most=math.inf)
+    blind = Sensing("end-to-end", ONE, OTHER, Verdict.EQUIVALENT, 0.4, replace(SENSED, total=total))
+    lines = render(replace(a_report(), sensitivity=(blind,))).splitlines()
+    place = lines.index("sensitivity: in 2048 further single steps, no change of half")
+
+    assert lines[place + 1] == "  of the 1,248 weights shows"
 
 
 def test_a_weight_that_only_the_designed_steps_show_is_a_difference() -> None:

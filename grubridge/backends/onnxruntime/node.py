@@ -46,7 +46,7 @@ class GRUNode:
         opset: that of the session; the file's own unless it is too old.
         ir_version: of the session.
         notes: what is remarkable, changes included.
-        rewritten: whether the node had to be changed for ONNX Runtime to take it.
+        rewritten: whether the node was changed, so that ONNX Runtime takes it and the lengths of the inputs.
     """
 
     attributes: Mapping[str, Any]
@@ -168,12 +168,12 @@ def open_node(model: ModelProto, address: Mapping[str, Any], folder: Path) -> GR
         f"ONNX Runtime has no GRU of opset {version}; it was run as one of opset {_OLDEST_OPSET}": (
             version < _OLDEST_OPSET
         ),
+        "the file's constant sequence_lens were replaced by the lengths of the inputs": lengths is not None,
     }
     remarks = {
         "ONNX Runtime computes a float16 GRU in float32 and rounds what it returns": (
             constants["R"].dtype == np.float16
         ),
-        "the file's constant sequence_lens were replaced by the lengths of the inputs": lengths is not None,
         "the file's constant initial_h is the initial state": "initial_h" in constants,
     }
     return GRUNode(

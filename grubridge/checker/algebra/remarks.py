@@ -7,13 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grubridge.spec import GATE_NAMES, RESET, Array, Gate, Gates, GRUDirection, GRUSpec
+from grubridge.spec import GATE_NAMES, RESET, Array, Gate, Gates, GRUDirection, GRUSpec, MergeMode
 from grubridge.spec.normal import NormalDirection
 from grubridge.traces import Place
 
 from .tensors import difference, pairs
 
 __all__ = ["Side", "remarks"]
+
+_JOINED: dict[MergeMode | None, str] = {
+    "concat": "side by side",
+    None: "side by side",
+    "sum": "summed",
+    "mul": "multiplied",
+    "ave": "averaged",
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,19 @@ def remarks(left: Side, right: Side) -> tuple[str, ...]:
     return (
         *(_where(places, len(left.forms)) + text for text, places in found.items()),
         *([numbers] if dtypes[0] != dtypes[1] else []),
+        *_outputs(left, right),
     )
+
+
+def _outputs(left: Side, right: Side) -> Iterator[str]:
+    """What is made of the last layer's states, which are compared as they are."""
+    joined = [_JOINED[side.spec.io.merge_mode] for side in (left, right)]
+    if len(list(left.spec.layers[-1].directions())) > 1 and joined[0] != joined[1]:
+        yield f"output, not compared: directions {joined[0]} in {left.name}, {joined[1]} in {right.name}"
+    made = [side.spec.io.output_activation for side in (left, right)]
+    if made[0] != made[1]:
+        here, there = ("the states" if one is None else f"{one} of them" for one in made)
+        yield f"output, not compared: {here} in {left.name}, {there} in {right.name}"
 
 
 _Words = tuple[str, tuple[str, str], str]  # of what, what each side has, and why that is the same

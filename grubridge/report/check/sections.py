@@ -84,6 +84,8 @@ def sensed(report: CheckReport) -> str | None:
 
 def _sentence(one: Sensing) -> str:
     total, rows = one.sensed.total, max((place.rows for place in one.sensed.places), default=0)
+    if not math.isfinite(total.median):
+        return f"in {rows} further single steps, no change of half of the {total.weights:,} weights shows"
     most = f"{total.most:.1e}" if math.isfinite(total.most) else "no change, however large,"
     share = f"{100 * total.coverage.get(_RELATIVE, 0.0):.1f}%"
     return (
