@@ -84,9 +84,7 @@ class ChildProcess:
         Raises:
             Ended: when there is none.
         """
-        timer = (
-            None if timeout is None else threading.Timer(min(timeout, threading.TIMEOUT_MAX), self._give_up)
-        )
+        timer = None if timeout is None else threading.Timer(timeout, self._give_up)
         try:
             if timer is not None:
                 timer.start()

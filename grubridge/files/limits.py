@@ -13,6 +13,8 @@ from pathlib import Path
 __all__ = ["Limits", "allowed", "current", "excess", "in_mib", "limits", "memory_advice", "physical_memory"]
 
 _READING = 1 << 30
+_LONGEST = 1e9
+"""Seconds, 31 years: the clocks of every system bear that, and not infinity."""
 _OUT_OF_MEMORY = re.compile(r"alloc|out of memory|\boom\b|memoryerror|SIGKILL", re.IGNORECASE)
 _CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
@@ -68,7 +70,8 @@ def limits(*, max_memory: int | None = None, timeout: float | None = None) -> It
             raise ValueError(f"{name} must be above 0; received {value}")
     outer = current()
     chosen = Limits(
-        outer.max_memory if max_memory is None else max_memory, outer.timeout if timeout is None else timeout
+        outer.max_memory if max_memory is None else max_memory,
+        outer.timeout if timeout is None else min(timeout, _LONGEST),
     )
     token = _current.set(chosen)
     try:

@@ -15,6 +15,7 @@ from grubridge.files.limits import Limits, allowed, current, limits, memory_advi
 from grubridge.files.opening import check_budget
 
 MIB = 1 << 20
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "digits_bidirectional.keras"
 
 
 def test_limits_hold_inside_and_nowhere_else() -> None:
@@ -48,6 +49,17 @@ def test_limits_hold_inside_and_nowhere_else() -> None:
 def test_what_is_no_limit(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=f"^{said}$"), limits(**given):
         pass
+
+
+@pytest.mark.parametrize("timeout", [1e10, float("inf")])
+def test_a_limit_may_be_for_ever(timeout: float) -> None:
+    with limits(timeout=timeout):
+        assert grubridge.read(SAMPLE).layers  # HDF5, in a process with that limit
+        timer = threading.Timer(current().timeout or 0, print)
+        timer.start()
+        timer.join(0.05)
+        assert timer.is_alive()
+        timer.cancel()
 
 
 def test_parts_of_a_file_share_the_memory() -> None:
