@@ -176,7 +176,8 @@ def _int8(steps: float, axes: tuple[int, ...]) -> Rounding:
     def quantise(kernel: Array) -> Array:
         largest = np.abs(kernel).max(axis=axes, keepdims=True)
         scale = np.where(largest > 0, largest, 1) / steps
-        quantised: Array = np.clip(np.rint(kernel / scale), -128, 127) * scale
+        with np.errstate(invalid="ignore"):  # no scale holds infinity
+            quantised: Array = np.clip(np.rint(kernel / scale), -128, 127) * scale
         return quantised
 
     return quantise

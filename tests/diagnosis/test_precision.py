@@ -41,6 +41,15 @@ def test_one_scale_of_int8_for_a_kernel_a_gate_or_a_unit() -> None:
         assert np.abs(RUNGS[rung].on_kernel(kernel) - kernel).max() <= 0.5 / 127
 
 
+def test_no_scale_of_int8_holds_infinity() -> None:
+    kernel = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5))
+    kernel[1, 2, 3] = np.inf
+    quantised = RUNGS["int8_gates"].on_kernel(kernel)
+
+    assert not np.isfinite(quantised[1]).any()
+    assert np.isfinite(quantised[[0, 2]]).all()
+
+
 def _probe(spec: GRUSpec) -> Probe:
     rng = np.random.default_rng(4)
     x = rng.standard_normal((4, 12, spec.input_size)).astype(np.float32)
