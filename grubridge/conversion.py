@@ -231,7 +231,7 @@ def _convert(
         "grubridge.version": __version__,
         "grubridge.source_file": printable(artifact.path.name),
         "grubridge.source_format": artifact.format.NAME,
-        "grubridge.source_stack": entry.name,
+        "grubridge.source_stack": printable(entry.name),
     }
     if digest:
         provenance["grubridge.source_sha256"] = digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from grubridge.errors import ProbeError
 from grubridge.files.limits import allowed
 from grubridge.files.opening import shown
+from grubridge.files.text import listed
 from grubridge.spec import Array, GRUSpec
 from grubridge.traces import Place, Probe
 
@@ -19,6 +21,7 @@ __all__ = [
     "BATCH",
     "STEPS",
     "designed_probe",
+    "exact_in_all",
     "given_probe",
     "probe_from_arrays",
     "probe_from_file",
@@ -78,8 +81,8 @@ def random_probe(
     else:
         chosen = np.asarray(lengths, np.int64)
     return Probe(
-        _exact_in_all(x, specs),
-        {place: _exact_in_all(state, specs) for place, state in states.items()},
+        _rounded(x, specs),
+        {place: _rounded(state, specs) for place, state in states.items()},
         None if (chosen == steps).all() and chosen.shape == (batch,) else chosen,
         f"random, seed {seed}",
     )
@@ -111,8 +114,8 @@ def designed_probe(specs: Sequence[GRUSpec], seed: int) -> Probe:
         if not _learned(specs, (index, name))
     }
     return Probe(
-        _exact_in_all(x, specs),
-        {place: _exact_in_all(state, specs) for place, state in states.items()},
+        _rounded(x, specs),
+        {place: _rounded(state, specs) for place, state in states.items()},
         origin=f"designed, seed {seed}",
         gates=False,
     )
@@ -184,7 +187,8 @@ def probe_from_arrays(arrays: Mapping[str, Array], specs: Sequence[GRUSpec], ori
     unknown = sorted(arrays.keys() - {"x", "lengths", "initial_state"})
     if "x" not in arrays or unknown:
         raise ProbeError(
-            f"it must hold x and may hold lengths and initial_state; it holds {', '.join(sorted(arrays))}"
+            "it must hold x and may hold lengths and initial_state; it holds "
+            + (listed(sorted(arrays)) or "nothing")
         )
     x = arrays["x"]
     check_numbers("x", x, ("batch", "time", specs[0].input_size))
@@ -193,8 +197,8 @@ def probe_from_arrays(arrays: Mapping[str, Array], specs: Sequence[GRUSpec], ori
         states = states_by_place(arrays["initial_state"], specs, len(x))
     lengths = arrays.get("lengths")
     return Probe(
-        _exact_in_all(x, specs, tiniest=0),
-        {place: _exact_in_all(state, specs, tiniest=0) for place, state in states.items()},
+        _rounded(x, specs, tiniest=0),
+        {place: _rounded(state, specs, tiniest=0) for place, state in states.items()},
         lengths,
         origin,
     )
@@ -206,7 +210,13 @@ def _learned(specs: Sequence[GRUSpec], place: Place) -> bool:
     return any(direction.initial_state is not None for direction in directions)
 
 
-def _exact_in_all(values: Array, specs: Sequence[GRUSpec], tiniest: float = _TINIEST) -> Array:
+def exact_in_all(probe: Probe, specs: Sequence[GRUSpec]) -> Probe:
+    """Return `probe` with its numbers rounded to every dtype in turn."""
+    states = {place: _rounded(state, specs, 0) for place, state in probe.initial_state.items()}
+    return replace(probe, x=_rounded(probe.x, specs, 0), initial_state=states)
+
+
+def _rounded(values: Array, specs: Sequence[GRUSpec], tiniest: float = _TINIEST) -> Array:
     """Round to every dtype in turn, so that each runtime receives the same numbers; float64."""
     rounded: Array = values.astype(np.float64)
     for spec in specs:

@@ -48,6 +48,16 @@ def check_storage(dataset: h5py.h5d.DatasetID, place: str) -> None:
         raise CorruptFileError(f"{place} should take {size} bytes; {stored} were ever written")
     if unpacks_too_far(stored, size):
         raise UnsafeFileError(f"{place} unpacks {stored} bytes into {size}; that is a bomb, not a model")
+    if layout == h5py.h5d.CHUNKED:
+        pieces = math.prod(
+            -(-size // chunk) for size, chunk in zip(dataset.shape, how.get_chunk(), strict=True)
+        )
+        written = dataset.get_num_chunks()
+        if written != pieces:
+            raise CorruptFileError(
+                f"{place} lies in {pieces} chunks, of which {written} were ever written; HDF5 would fill the "
+                "rest in: save it again"
+            )
 
 
 def float_type(dataset: h5py.h5d.DatasetID, said: str | None) -> str | None:
@@ -63,5 +73,6 @@ def float_type(dataset: h5py.h5d.DatasetID, said: str | None) -> str | None:
     if kind.get_class() == h5py.h5t.OPAQUE and kind.get_size() == 2 and said in (None, "bfloat16"):
         return "bfloat16"
     if kind.get_class() == h5py.h5t.FLOAT and dataset.dtype.name in _FLOATS:
-        return str(dataset.dtype.str)
+        # floats of other bits, such as HDF5's own bfloat16, have the dtype to which h5py would convert them
+        return str(dataset.dtype.str) if kind.equal(h5py.h5t.py_create(dataset.dtype)) else None
     return None

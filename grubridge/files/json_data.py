@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from typing import Any, NoReturn
 
 from grubridge.errors import CorruptFileError, UnsafeFileError
@@ -16,6 +18,7 @@ LARGEST_JSON = 16 << 20
 """Bytes; the configuration of a model with a thousand layers takes one or two million."""
 
 _DEEPEST = 200
+_MOST_DIGITS = 100
 
 
 def parse_json(content: bytes | str, where: str) -> object:
@@ -26,7 +29,7 @@ def parse_json(content: bytes | str, where: str) -> object:
         where: the file and the place in it, for messages.
 
     Raises:
-        CorruptFileError: when it is not JSON, repeats a key or holds NaN or infinity.
+        CorruptFileError: when it is not JSON, repeats a key or holds NaN, infinity or an absurd number.
         UnsafeFileError: when it is larger or deeper than any model needs.
     """
     problem = excess(len(content), LARGEST_JSON)
@@ -34,7 +37,13 @@ def parse_json(content: bytes | str, where: str) -> object:
         raise UnsafeFileError(f"{where}: its JSON {problem}")
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content
-        parsed = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+        parsed = json.loads(
+            text,
+            object_pairs_hook=_without_repeats,
+            parse_constant=_refuse_constant,
+            parse_int=_whole,
+            parse_float=_finite,
+        )
     except RecursionError:
         raise _too_deep(where) from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
@@ -48,14 +57,28 @@ def parse_json(content: bytes | str, where: str) -> object:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        repeated = next(key for key, count in counts.items() if count > 1)
         raise ValueError(f"the key {quoted(repeated)} is there twice")
     return made
 
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
+
+
+def _whole(digits: str) -> int:
+    """Return a whole number; one of thousands of digits could be neither printed nor made a float."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{printable(digits)} is larger than any float")
+    return number
 
 
 def _check_depth(parsed: object, where: str) -> None:

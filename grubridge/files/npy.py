@@ -17,7 +17,8 @@ from grubridge.errors import CorruptFileError
 from grubridge.spec import Array
 
 from .opening import FileMap, check_budget, shown
-from .text import printable
+from .tensors import is_shape
+from .text import listed, printable
 from .zips import read_entry, read_zip
 
 __all__ = ["LARGEST", "read_numpy"]
@@ -26,7 +27,7 @@ LARGEST = 1 << 30
 """Bytes of what one file holds, by default."""
 
 _MAGIC, _ZIP, _SUFFIX = b"\x93NUMPY", b"PK", ".npy"
-_LONGEST_HEADER, _MOST_AXES = 10_000, 32
+_LONGEST_HEADER = 10_000
 _KEYS = {
     "descr": re.compile(r"'descr'\s*:\s*'([<>|=]?(?:f[248]|[iu][1248]|b1|[SU][0-9]{1,6}))'"),
     "fortran_order": re.compile(r"'fortran_order'\s*:\s*(True|False)"),
@@ -47,8 +48,11 @@ def read_numpy(path: Path) -> Mapping[str, Array] | Array:
         return _array(file.bytes(0, file.size), shown(path))
     entries = read_zip(path)
     check_budget(path, sum(entry.size for entry in entries.values()), "its content", LARGEST)
+    names = {name: name.removesuffix(_SUFFIX) for name in entries}
+    if len(set(names.values())) < len(names):
+        raise CorruptFileError(f"{shown(path)}: two of its arrays have one name: {listed(sorted(names))}")
     return {
-        name.removesuffix(_SUFFIX): _array(
+        names[name]: _array(
             read_entry(path, entry, LARGEST, may_be_zeros=True), f"{shown(path)}, {printable(name)}"
         )
         for name, entry in entries.items()
@@ -69,8 +73,11 @@ def _array(content: bytes, where: str) -> Array:
         raise CorruptFileError(f"{where}: it is damaged, or holds no numbers: {printable(header.strip())}")
     shape = tuple(int(part) for part in said["shape"].split(",") if part.strip())
     dtype = np.dtype(said["descr"])
+    if not is_shape(shape) or not dtype.itemsize:
+        said_shape = printable(list(shape))
+        raise CorruptFileError(f"{where}: no array of numbers has shape {said_shape} and type {dtype}")
     expected, held = math.prod(shape) * dtype.itemsize, len(content) - start - size
-    if expected != held or len(shape) > _MOST_AXES:
+    if expected != held:
         raise CorruptFileError(
             f"{where}: an array of shape {list(shape)} and type {dtype} should be {expected} bytes; "
             f"received {held}"

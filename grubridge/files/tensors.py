@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from grubridge.spec import Array, Fused, GRUSpec, TensorRecord
 
 from .text import listed, printable
 
-__all__ = ["StoredTensor", "TensorFile", "TensorPlan", "left_alone", "stack_name"]
+__all__ = ["StoredTensor", "TensorFile", "TensorPlan", "is_shape", "left_alone", "stack_name"]
+
+_MOST_DIMENSIONS = 32
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ class TensorPlan:
     stored: GRUSpec
     tensors: Mapping[str, Fused]
     records: tuple[TensorRecord, ...]
+
+
+def is_shape(sizes: Sequence[int]) -> bool:
+    """Whether an array can have these sizes; NumPy refuses some that hold a 0, and so no number, too."""
+    fitting = len(sizes) <= _MOST_DIMENSIONS and min(sizes, default=0) >= 0
+    return fitting and math.prod(max(size, 1) for size in sizes) < 1 << 56
 
 
 def left_alone(names: Iterable[str], claimed: Iterable[str]) -> tuple[str, ...]:

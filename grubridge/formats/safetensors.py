@@ -18,7 +18,7 @@ from grubridge.errors import CorruptFileError
 from grubridge.files.json_data import parse_json
 from grubridge.files.opening import FileMap, check_budget, open_for_writing, shown
 from grubridge.files.strips import Segment, write_at, write_segments
-from grubridge.files.tensors import StoredTensor, TensorFile
+from grubridge.files.tensors import StoredTensor, TensorFile, is_shape
 from grubridge.files.text import printable, quoted
 from grubridge.formats.state_dict.contents import grus
 from grubridge.formats.state_dict.layout import CAPABILITIES
@@ -101,9 +101,11 @@ def _tensor(file: FileMap, start: int, name: str, entry: object) -> tuple[Stored
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise CorruptFileError(f"{where} should have dtype, shape and data_offsets; the header is damaged")
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not (isinstance(code, str) and _are_counts(shape) and _are_counts(offsets) and len(offsets) == 2):
+    sound = isinstance(code, str) and _are_counts(shape) and _are_counts(offsets) and len(offsets) == 2
+    if not sound or not is_shape(shape):
         raise CorruptFileError(
-            f"{where} should have whole, non-negative sizes and two offsets; the header is damaged"
+            f"{where} should have whole, non-negative sizes that an array can have, and two offsets; the "
+            "header is damaged"
         )
     begin, end = offsets
     dtype = numpy_dtype(_DTYPES.get(code, "uint8"))  # other dtypes are not a GRU's: they are never read
@@ -118,7 +120,9 @@ def _tensor(file: FileMap, start: int, name: str, entry: object) -> tuple[Stored
 
 
 def _are_counts(numbers: object) -> bool:
-    return isinstance(numbers, list) and all(type(number) is int and number >= 0 for number in numbers)
+    return isinstance(numbers, list) and all(
+        type(number) is int and 0 <= number < 1 << 63 for number in numbers
+    )
 
 
 def _check_coverage(file: FileMap, start: int, places: list[tuple[int, int]]) -> None:

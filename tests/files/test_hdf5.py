@@ -194,6 +194,43 @@ def test_arrays_that_are_not_what_they_claim(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("settings", [{}, {"compression": "gzip"}])
+def test_chunks_that_were_never_written_are_missed(
+    opened: Opened, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """HDF5 reads zeros there."""
+
+    def fill(file: Any) -> None:
+        made = file.create_dataset("a", (5, 6), "f4", chunks=(2, 4), **settings)
+        made[:4] = 1
+
+    with pytest.raises(CorruptFileError, match="a lies in 6 chunks, of which 4 were ever written"):
+        opened(_file(tmp_path / "a.h5", fill)).array("a")
+
+
+@pytest.mark.parametrize(
+    ("size", "fields", "bias"),
+    [(2, (15, 7, 8, 0, 7), 127), (4, (15, 10, 5, 0, 10), 15), (4, (0, 1, 8, 9, 23), 127)],
+    ids=["bfloat16", "half_in_four_bytes", "sign_last"],
+)
+def test_floats_of_other_bits_are_not_taken_for_those_of_ieee(
+    opened: Opened, tmp_path: Path, size: int, fields: tuple[int, ...], bias: int
+) -> None:
+    def fill(file: Any) -> None:
+        kind = h5py.h5t.IEEE_F32LE.copy()
+        kind.set_fields(*fields)
+        kind.set_size(size)
+        kind.set_ebias(bias)
+        made = h5py.h5d.create(file.id, b"a", kind, h5py.h5s.create_simple((2, 3)))
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.arange(6, dtype="f4").reshape(2, 3))
+
+    path = _file(tmp_path / "a.h5", fill)
+    with h5py.File(path) as file:
+        assert file["a"].dtype == np.float32  # what h5py would convert them to
+    with pytest.raises(CorruptFileError, match="a should hold floats of 16, 32 or 64 bits; its type is"):
+        opened(path).array("a")
+
+
 def test_a_chunk_bomb_is_refused_by_its_ratio(opened: Opened, tmp_path: Path) -> None:
     def fill(file: Any) -> None:
         made = file.create_dataset("a", (10**6, 10**4), "f4", chunks=(10, 10))

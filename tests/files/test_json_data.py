@@ -17,6 +17,8 @@ def test_json_is_parsed() -> None:
         ('{"a": 1, "b": 2, "a": 3}', "the key 'a' is there twice"),
         ("[Infinity]", "Infinity is no JSON number"),
         ("[-Infinity]", "-Infinity is no JSON number"),
+        ("[1, -2e999]", "-2e999 is larger than any float"),
+        ("[" + "9" * 4000 + "]", "a number of 4000 digits"),
         ("nonsense", "Expecting value: line 1 column 1 (char 0)"),
     ],
 )
@@ -39,3 +41,11 @@ def test_nesting_has_a_limit() -> None:
 def test_size_has_a_limit() -> None:
     with pytest.raises(UnsafeFileError, match=r"^file: its JSON would take 16 MiB of memory, more than"):
         parse_json(b" " * (LARGEST_JSON + 1), "file")
+
+
+def test_a_repeated_key_among_many_is_found_at_once() -> None:
+    """Counting each key took minutes."""
+    keys = ",".join(f'"key{number}":0' for number in range(200_000))
+
+    with pytest.raises(CorruptFileError, match="the key 'key199999' is there twice"):
+        parse_json(f'{{{keys},"key199999":1}}', "file")

@@ -53,8 +53,20 @@ GOOD = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n"
         (_npy(GOOD.replace(b"(2, 3)", b"(2, 3")), "it is damaged, or holds no numbers"),
         (_npy(GOOD.replace(b"(2, 3)", b"(2, -3)")), "it is damaged, or holds no numbers"),
         (_npy(GOOD.replace(b"(2, 3)", b"(1000000, 1000000)")), "should be 4000000000000 bytes; received 24"),
-        (_npy(GOOD.replace(b"(2, 3)", b"(" + b"9" * 18 + b"," + b"9" * 18 + b")")), "received 24"),
-        (_npy(GOOD.replace(b"(2, 3)", b"(" + b"1," * 40 + b"6)")), "received 24"),
+        (
+            _npy(GOOD.replace(b"(2, 3)", b"(" + b"9" * 18 + b"," + b"9" * 18 + b")")),
+            "no array of numbers has shape",
+        ),
+        (_npy(GOOD.replace(b"(2, 3)", b"(" + b"1," * 40 + b"6)")), "no array of numbers has shape"),
+        (
+            _npy(GOOD.replace(b"(2, 3)", b"(" + b"9" * 18 + b",0," + b"9" * 18 + b")"), b""),
+            "no array of numbers has",
+        ),
+        (
+            _npy(GOOD.replace(b"(2, 3)", b"(" + (b"9" * 18 + b",") * 400 + b")")),
+            "no array of numbers has shape",
+        ),
+        (_npy(GOOD.replace(b"<f4", b"|S0"), b""), "no array of numbers has shape"),
         (_npy(GOOD.replace(b"<f4", b"|O")), "it is damaged, or holds no numbers"),
         (_npy(GOOD.replace(b"'<f4'", b"[('a', '<f4')]")), "it is damaged, or holds no numbers"),
         (_npy(b"-" * 9000 + b"1"), "it is damaged, or holds no numbers"),
@@ -90,3 +102,13 @@ def test_damaged_archives(tmp_path: Path) -> None:
         path.write_bytes(whole[:at] + value + whole[at + 1 :])
         with pytest.raises(error):
             read_numpy(path)
+
+
+def test_two_arrays_of_one_name(tmp_path: Path) -> None:
+    """The second would be taken for the first."""
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x", _npy(GOOD))
+        archive.writestr("x.npy", _npy(GOOD, bytes(range(24))))
+
+    with pytest.raises(CorruptFileError, match=r"x\.npz: two of its arrays have one name: x, x\.npy"):
+        read_numpy(tmp_path / "x.npz")

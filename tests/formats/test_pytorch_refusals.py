@@ -166,14 +166,37 @@ def test_a_flipped_bit_in_a_weight_is_found(good: Path) -> None:
         (b"QK\0K\x15K\5", b"QK\1K\x15K\5", r"strides \[5, 1\] goes beyond the 105 values"),
         (b"K\5K\1\x86", b"K\xc8K\1\x86", r"strides \[200, 1\] goes beyond the 105 values"),
         (b"K\5K\1\x86", b"J\xff\xff\xff\xffK\1\x86", "a size, offset or stride that is negative"),
+        (b"K\5K\1\x86", b"\x8a\x09" + b"\x7f" * 9 + b"K\1\x86", "a size, offset or stride of more than 63"),
+        (b"K\x15K\5\x86", b"K\0\x8a\x08" + b"\x7f" * 8 + b"\x86", "a tensor of a shape that no array can"),
     ],
-    ids=["too many values", "no record", "no record name", "offset", "stride", "negative stride"],
+    ids=[
+        "too many values",
+        "no record",
+        "no record name",
+        "offset",
+        "stride",
+        "negative stride",
+        "huge stride",
+        "huge shape",
+    ],
 )
 def test_a_tensor_that_lies_about_its_storage_is_refused(
     good: Path, old: bytes, new: bytes, message: str
 ) -> None:
     with pytest.raises(CorruptFileError, match=message):
         _read(_with_pickle(good, old, new))
+
+
+def test_a_tensor_that_is_stored_negated_is_refused(torch: ModuleType, tmp_path: Path) -> None:
+    """Its record holds the opposite of its values, which torch.load turns."""
+    weights = random_gru().state_dict()
+    half = weights["weight_hh_l0"]
+    weights["weight_hh_l0"] = torch.complex(half, -half).conj().imag
+    torch.save(weights, tmp_path / "model.pt")
+
+    assert torch.equal(torch.load(tmp_path / "model.pt")["weight_hh_l0"], half)
+    with pytest.raises(FileFormatError, match=r"a tensor of shape \[21, 7\] is the negative of what record"):
+        _read(tmp_path / "model.pt")
 
 
 def test_a_tensor_that_sees_a_value_many_times_is_refused(torch: ModuleType, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def _entry(key: str, value: object) -> Callable[[dict[str, Any]], object]:
     ("change", "message"),
     [
         (_entry("shape", [9, 5]), r"weight_ih_l0 of shape \[9, 5\] and dtype F32 takes 180 bytes.*leave 240"),
-        (_entry("shape", [2**40, 2**40]), r"takes 4835703278458516698824704 bytes"),
+        (_entry("shape", [2**40, 2**40]), r"non-negative sizes that an array can have"),
         (_entry("shape", [-12, -5]), "weight_ih_l0 should have whole, non-negative sizes and two offsets"),
         (_entry("shape", [12.0, 5]), "weight_ih_l0 should have whole, non-negative sizes and two offsets"),
         (_entry("shape", [True, 60]), "weight_ih_l0 should have whole, non-negative sizes and two offsets"),

@@ -119,6 +119,7 @@ def configurations(corner: Corner) -> Iterator[Case]:
     yield gru("negative", "units must be a positive integer", units=-1)
     yield gru("text", "units must be a positive integer", units="4")
     yield gru("name", "", "read", name=EVIL)
+    yield gru("surrogate", "", "read", name="\ud800")
     yield raw("list", b"[]", "refused", "expected a Keras layer")
     yield raw(
         "nan", json.dumps(model).encode().replace(b"true", b"NaN", 1), "refused", "NaN is no JSON number"

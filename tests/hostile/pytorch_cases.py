@@ -85,7 +85,7 @@ def records(corner: Corner) -> Iterator[Case]:
 
     most = 0x7FFFFFFF
     yield changed("size", _numbers(36), _numbers(most), "should hold 2147483647 values")
-    yield changed("shape", _numbers(12, 3), _numbers(most, most), "should be|goes beyond")
+    yield changed("shape", _numbers(12, 3), _numbers(most, most), "no array can have")
     yield changed("negative", _numbers(12, 3), _numbers(-12, 3), "negative or no integer")
     yield changed("strides", _numbers(3, 1), _numbers(most, 1), "goes beyond the 36 values")
     yield changed("broadcast", _numbers(12, 3), _numbers(10**6, 10**6), "")

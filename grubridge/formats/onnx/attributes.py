@@ -63,11 +63,13 @@ def describe(node: NodeProto) -> str:
 
 
 def _find(node: NodeProto, name: str, kind: AttributeProto.AttributeType) -> AttributeProto | None:
-    one: AttributeProto
-    for one in node.attribute:
-        if one.name == name:
-            if one.type not in {kind, AttributeProto.UNDEFINED}:  # files of the first version say no type
-                expected = AttributeProto.AttributeType.Name(kind)
-                raise CorruptFileError(f"{describe(node)}: the attribute {name} must be of type {expected}")
-            return one
-    return None
+    found: list[AttributeProto] = [one for one in node.attribute if one.name == name]
+    if len(found) > 1:
+        raise CorruptFileError(f"{describe(node)}: the attribute {name} is there twice")
+    if found and found[0].type not in {
+        kind,
+        AttributeProto.UNDEFINED,
+    }:  # version 1 of the format says no type
+        expected = AttributeProto.AttributeType.Name(kind)
+        raise CorruptFileError(f"{describe(node)}: the attribute {name} must be of type {expected}")
+    return found[0] if found else None

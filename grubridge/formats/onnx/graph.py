@@ -71,11 +71,22 @@ def scopes(model: ModelProto) -> list[Scope]:
     return found
 
 
+def _given(graph: GraphProto) -> dict[str, Definition]:
+    """Return what is there before any node: inputs, and initializers, which may be an input's default."""
+    known: dict[str, Definition] = {given.name: given for given in graph.input}
+    for tensor in graph.initializer:
+        if isinstance(known.get(tensor.name), TensorProto):
+            raise CorruptFileError(
+                f"the initializer {quoted(tensor.name)} is there twice; programs differ in which they read"
+            )
+        known[tensor.name] = tensor
+    return known
+
+
 def _define(scope: Scope) -> Iterator[Scope]:
     """Fill in the names of `scope` and yield the scopes right inside it."""
     known, read = scope.definitions, set[str]()
-    for given in (*scope.graph.input, *scope.graph.initializer):
-        known[given.name] = given
+    known.update(_given(scope.graph))
     for node in scope.graph.node:
         if node.op_type in _RECURRENT and node.domain in STANDARD_DOMAINS:
             scope.recurrent.setdefault(node.op_type, []).append(node)

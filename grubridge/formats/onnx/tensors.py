@@ -9,7 +9,8 @@ import numpy as np
 
 from grubridge.errors import CorruptFileError, FileFormatError, UnsafeFileError
 from grubridge.files.opening import FileMap
-from grubridge.files.text import quoted
+from grubridge.files.tensors import is_shape
+from grubridge.files.text import printable, quoted
 from grubridge.spec import Array, numpy_dtype
 
 from .external import ExternalData
@@ -84,7 +85,11 @@ class Tensors:
             )
         shape = tuple(int(dimension) for dimension in tensor.dims)
         if any(dimension < 0 for dimension in shape):
-            raise CorruptFileError(f"tensor {what} has a negative dimension: {list(shape)}")
+            raise CorruptFileError(f"tensor {what} has a negative dimension: {printable(list(shape))}")
+        if not is_shape(shape):
+            raise CorruptFileError(
+                f"tensor {what} has a shape that no array can have: {printable(list(shape))}"
+            )
         dtype = numpy_dtype(name)
         if tensor.data_location == TensorProto.EXTERNAL:
             entries = {entry.key: entry.value for entry in tensor.external_data}

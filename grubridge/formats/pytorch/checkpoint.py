@@ -84,6 +84,7 @@ class Checkpoint:
         Raises:
             CorruptFileError: when the record is missing or damaged, or the tensor goes beyond it.
             UnsafeFileError: when the tensor sees values more than once, and so can be of any size.
+            FileFormatError: when its values are stored with the opposite sign.
         """
         storage = tensor.storage
         name = f"{self._folder}data/{storage.key}"
@@ -106,6 +107,11 @@ class Checkpoint:
             raise UnsafeFileError(
                 f"{self._where}: a tensor of shape {list(tensor.shape)} is made of only {storage.size} "
                 f"values (strides {list(tensor.strides)}); save it contiguous: tensor.contiguous()"
+            )
+        if tensor.negated:
+            raise FileFormatError(
+                f"{self._where}: a tensor of shape {list(tensor.shape)} is the negative of what record "
+                f"{printable(name)} holds, as torch keeps some views; save it resolved: tensor.resolve_neg()"
             )
         values = self._values(entry, storage.size, dtype)
         strides = [stride * dtype.itemsize for stride in tensor.strides]

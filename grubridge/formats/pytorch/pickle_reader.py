@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from grubridge.errors import UnsafeFileError
 from grubridge.files.pickles import ForbiddenGlobalError, Global, Unused, read_pickle
+from grubridge.files.tensors import is_shape
 from grubridge.files.text import printable
 
 __all__ = ["STORAGES", "Storage", "Tensor", "load"]
@@ -69,12 +70,14 @@ class Tensor:
         offset: of its first value in the storage.
         shape: its shape.
         strides: the distance of neighbours along each axis, in values.
+        negated: whether its values are those of the storage with the opposite sign.
     """
 
     storage: Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    negated: bool
 
 
 def load(data: bytes, where: str) -> object:
@@ -109,17 +112,31 @@ def _storage(identifier: object) -> Storage:
     return Storage(dtype, key, _count(size))
 
 
-def _tensor(storage: object, offset: object, shape: object, strides: object, *_: object) -> Tensor:
+def _tensor(
+    storage: object,
+    offset: object,
+    shape: object,
+    strides: object,
+    _requires_grad: object = None,
+    _hooks: object = None,
+    metadata: object = None,
+) -> Tensor:
     if not (isinstance(storage, Storage) and isinstance(shape, tuple) and isinstance(strides, tuple)):
         raise TypeError("a tensor that is not made of a storage, an offset, a shape and strides")
     if len(shape) != len(strides):
         raise ValueError(f"a tensor of {len(shape)} dimensions with {len(strides)} strides")
-    return Tensor(storage, _count(offset), tuple(map(_count, shape)), tuple(map(_count, strides)))
+    sizes = tuple(map(_count, shape))
+    if not is_shape(sizes):
+        raise ValueError("a tensor of a shape that no array can have")
+    negated = isinstance(metadata, dict) and bool(metadata.get("neg"))
+    return Tensor(storage, _count(offset), sizes, tuple(map(_count, strides)), negated)
 
 
 def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError("a size, offset or stride that is negative or no integer")
+    if value >= 1 << 63:
+        raise ValueError("a size, offset or stride of more than 63 bits")
     return value
 
 
