@@ -11,7 +11,8 @@ import pytest
 
 from grubridge.checker.verdict import Verdict
 from grubridge.conversion import write
-from grubridge.spec import GRUSpec
+from grubridge.report import render
+from grubridge.spec import SIGMOID, Activation, GRUSpec
 from grubridge.verification import verify
 from tests.zoo import make_spec, member
 
@@ -49,6 +50,21 @@ def test_a_clip_of_one_file_alone_is_the_cause(tmp_path: Path) -> None:
     assert cause.detail.startswith("layer 0 forward clip: no clip in ")
     assert cause.detail.endswith("b.onnx")
     assert "clip 0.5 in " in cause.detail
+
+
+@pytest.mark.usefixtures("onnxruntime")
+def test_a_clip_that_ordinary_inputs_do_not_reach_is_found(tmp_path: Path) -> None:
+    spec = make_spec("open", sizes=(5, 7), activations=((SIGMOID, Activation("relu")),), seed=3)
+    write(spec, tmp_path / "a.onnx")
+    write(replace(spec, layers=(replace(spec.layers[0], clip=50.0),)), tmp_path / "b.onnx")
+    report = verify(tmp_path / "a.onnx", tmp_path / "b.onnx", device="cpu")
+
+    assert {one.verdict for one in report.comparisons} == {Verdict.EQUIVALENT}
+    assert report.verdict is Verdict.DIFFERENT
+    (cause,) = report.diagnosis
+    assert cause.cause == "setting"
+    assert "clip 50.0 in " in cause.detail
+    assert "once in a billion" not in render(report)
 
 
 def test_one_file_through_every_runtime(

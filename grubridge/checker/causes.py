@@ -29,14 +29,15 @@ def causes(found: Difference, probes: Probes) -> Iterator[Cause]:
     explanations = _explained(found, probes, places)
     yield from (mistake(one, _fix(found)) for one in explanations)
     explained = {place for one in explanations for place in one.places}
-    for change in _changes(found, probes, places - explained, explained):
-        yield weight(change, _fix(found))
-        explained.add((change.layer, change.direction))
-    for place in sorted(places - explained):
+    everywhere = {(index, name) for index, name, _ in found.held.spec.directions()}
+    for place in sorted((places or everywhere) - explained):
         told = _setting(found, place)
         if told is not None:
             yield told
             explained.add(place)
+    for change in _changes(found, probes, places - explained, explained):
+        yield weight(change, _fix(found))
+        explained.add((change.layer, change.direction))
     yield from unexplained(places - explained)
 
 

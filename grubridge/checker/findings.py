@@ -172,6 +172,7 @@ class Sensing:
         verdict: DIFFERENT when a weight differs, or a step is beyond its bound.
         headroom: largest error over bound of a step; None when nothing was judged.
         sensed: which changes of a weight would have been seen, and which was.
+        certainty: as a comparison's, where a step is beyond its bound; else None.
     """
 
     edge: Edge
@@ -180,6 +181,7 @@ class Sensing:
     verdict: Verdict
     headroom: float | None
     sensed: Sensed
+    certainty: float | None = None
 
 
 @dataclass(frozen=True)

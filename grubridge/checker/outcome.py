@@ -117,13 +117,16 @@ def _sensing(
         return None
     sensed = sense(held.spec, run.designed, designed, how)
     headroom = max((place.headroom for place in sensed.places), default=None)
+    certainty = None
     if headroom is None or headroom > 1 or math.isnan(headroom):  # the bound has a slower and closer look
         found = compare(held.spec, run.designed, designed, held.edge, sides, how)
         verdict = combined(one.verdict for one in found)
         headroom = max((one.headroom for one in found if one.headroom is not None), default=None)
+        certainty = max((one.certainty for one in found if one.certainty is not None), default=None)
     else:
         verdict = Verdict.EQUIVALENT
-    return Sensing(held.edge, *sides, Verdict.DIFFERENT if sensed.changes else verdict, headroom, sensed)
+    seen = Verdict.DIFFERENT if sensed.changes else verdict
+    return Sensing(held.edge, *sides, seen, headroom, sensed, certainty)
 
 
 def _arithmetic(held: Held, run: Executed, proof: Proof | None) -> Arithmetic:

@@ -12,19 +12,26 @@ from grubridge.checker.outcome import Outcome
 from grubridge.checker.pictures import Pictures, weight_layout
 from grubridge.checker.plan import Subject
 from grubridge.checker.result import CheckedProbe, CheckReport
-from grubridge.checker.structure import shapes
+from grubridge.checker.structure import outputs, shapes
 from grubridge.checker.verdict import Verdict, combined
 from grubridge.traces import Probe
 from grubridge.version import __version__
 
-__all__ = ["report", "shape_causes"]
+__all__ = ["plain_causes", "report"]
 
 
-def shape_causes(group: Sequence[Subject]) -> list[Cause]:
-    """Return why the GRUs of a group cannot be one function: their numbers of layers, inputs or units."""
+def plain_causes(group: Sequence[Subject]) -> list[Cause]:
+    """Return why the GRUs of a group are not one function, whatever their numbers: shapes and outputs."""
     first = group[0]
-    causes = (shapes(first.spec, other.spec, (first.label, other.label)) for other in group[1:])
-    return [Cause("structure", cause) for cause in causes if cause is not None]
+    found: list[Cause] = []
+    for other in group[1:]:
+        sides = first.label, other.label
+        for what, compared in (("structure", shapes), ("output", outputs)):
+            cause = compared(first.spec, other.spec, sides)
+            if cause is not None:
+                found.append(Cause(what, cause))
+                break
+    return found
 
 
 def report(

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from grubridge.backends.pool import Serve
 from grubridge.backends.registry import DEVICE
+from grubridge.checker.aim import aimed
 from grubridge.checker.carry_out import Conditions, Task, carry_out
 from grubridge.checker.executed import Probes
 from grubridge.checker.findings import Tolerance
@@ -26,7 +27,7 @@ from grubridge.files.text import quoted
 from grubridge.formats.base import ReadHints
 
 from .pairing import open_all, open_file, paired, subjects
-from .reporting import report, shape_causes
+from .reporting import plain_causes, report
 
 __all__ = ["verify", "verify_conversion"]
 
@@ -106,7 +107,7 @@ def verify(  # noqa: PLR0913 - the options of one command
         )
     opened = open_all(artifacts, hints or ReadHints())
     groups = subjects(opened, paired(opened, stack, mapping or {}))
-    mismatches = [cause for group in groups for cause in shape_causes(group)]
+    mismatches = [cause for group in groups for cause in plain_causes(group)]
     if mismatches:
         found = [Outcome(diagnosis=mismatches)]
         return report(
@@ -124,7 +125,7 @@ def verify(  # noqa: PLR0913 - the options of one command
 
     def probes(group: Sequence[Subject]) -> Probes:
         specs = [subject.spec for subject in group]
-        designed = designed_probe(specs, seed)
+        designed = aimed(designed_probe(specs, seed), specs, seed)
         if inputs is not None:
             return Probes(given_probe(inputs, specs), designed)
         return Probes(random_probe(specs, seed=seed, batch=batch, steps=steps, lengths=lengths), designed)
@@ -186,7 +187,8 @@ def verify_conversion(
     ((source, target),) = subjects(opened, [entries])
     specs = [source.spec, target.spec]
     inputs = random_probe(specs, seed=seed, batch=BATCH, steps=STEPS)
-    task = Task(plan_conversion(source, target), Probes(inputs, designed_probe(specs, seed)))
+    designed = aimed(designed_probe(specs, seed), specs, seed)
+    task = Task(plan_conversion(source, target), Probes(inputs, designed))
     with tempfile.TemporaryDirectory(prefix="grubridge-") as folder:
         outcomes = carry_out([task], Conditions(device), Path(folder))
         check_sources([])

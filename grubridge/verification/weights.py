@@ -17,7 +17,7 @@ from grubridge.formats.base import ReadHints
 from grubridge.spec import GRUSpec
 
 from .pairing import open_all, paired, subjects
-from .reporting import report, shape_causes
+from .reporting import plain_causes, report
 
 __all__ = ["compare_weights"]
 
@@ -49,7 +49,7 @@ def compare_weights(
     """
     opened = open_all(artifacts, hints or ReadHints())
     groups = subjects(opened, paired(opened, stack, mapping or {}))
-    mismatches = [cause for group in groups for cause in shape_causes(group)]
+    mismatches = [cause for group in groups for cause in plain_causes(group)]
     if mismatches:
         return report(groups, [Outcome(diagnosis=mismatches)], None, known=Verdict.DIFFERENT)
     found = [_compared(group[0], other, rounded=rounded) for group in groups for other in group[1:]]

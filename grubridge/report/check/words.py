@@ -20,6 +20,7 @@ __all__ = [
     "Edges",
     "Letters",
     "by_edge",
+    "certainty",
     "drift",
     "inputs",
     "letters_of",
@@ -160,7 +161,8 @@ def _by_the_bound(report: CheckReport, edges: Edges, letters: Letters) -> str:
         (one.edge, one.left, one.right) for one in report.sensitivity if one.verdict is Verdict.DIFFERENT
     ]
     if not wrong:
-        return "DIFFERENT: these GRUs are not of one shape"
+        shapes = any(cause.cause == "structure" for cause in report.diagnosis)
+        return f"DIFFERENT: these GRUs {'are not of one shape' if shapes else 'return other outputs'}"
     return f"DIFFERENT: {_blame(wrong[0], letters)}; {_extent(report, largest)}"
 
 
@@ -187,10 +189,14 @@ def _extent(report: CheckReport, largest: float) -> str:
     """By how much, and how sure that is."""
     if largest <= 1:
         return "by a single weight, which only the designed steps show"
-    certainties = [one.certainty for one in report.comparisons if one.certainty is not None]
+    certain = certainty(report)
     chance = (
-        ""
-        if not certainties or max(certainties) > 1
-        else " (honest rounding comes that far once in a billion checks)"
+        "" if certain is None or certain > 1 else " (honest rounding comes that far once in a billion checks)"
     )
     return f"up to {times(largest)}{chance}"
+
+
+def certainty(report: CheckReport) -> float | None:
+    """Return the largest error over the bound that assumes nothing of rounding; None without any."""
+    judged = [one.certainty for one in report.comparisons] + [one.certainty for one in report.sensitivity]
+    return max((one for one in judged if one is not None), default=None)

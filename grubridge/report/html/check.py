@@ -20,6 +20,7 @@ from grubridge.report.check.words import (
     Edges,
     Letters,
     by_edge,
+    certainty,
     drift,
     inputs,
     letters_of,
@@ -197,11 +198,11 @@ def _facts(report: CheckReport) -> Iterator[tuple[str, str]]:
 
 def _sure(report: CheckReport, letters: Letters) -> Iterator[str]:
     yield from (proof(one, letters) for one in report.proofs[:_LISTED])
-    certainties = [one.certainty for one in report.comparisons if one.certainty is not None]
-    if report.by_the_bound is Verdict.DIFFERENT and certainties:
+    certain = certainty(report)
+    if report.by_the_bound is Verdict.DIFFERENT and certain is not None:
         yield (
             "the error exceeds even the bound that assumes nothing of rounding: the difference is proved"
-            if max(certainties) > 1
+            if certain > 1
             else "honest rounding comes that far once in a billion checks"
         )
     seen = sensed(report)
