@@ -163,6 +163,8 @@ def _asked(option: str) -> tuple[Form, Path | None]:
 
 
 def _check(paths: Sequence[Path]) -> None:
+    from grubridge import is_model_name
+
     taken = set[Path]()
     for path in paths:
         if str(path) == "-":
@@ -173,6 +175,10 @@ def _check(paths: Sequence[Path]) -> None:
         taken.add(place)
         if path.is_dir():
             raise typer.BadParameter(f"{path} is a folder; name a file in it")
+        if path.exists() and (is_model_name(path) or is_model_name(place)):
+            raise typer.BadParameter(
+                f"{path} is there and is called as models are, which no report may replace; name another file"
+            )
         if not path.exists() and not place.parent.is_dir():
             raise typer.BadParameter(f"{path}: the folder {path.parent} does not exist; create it first")
         if not os.access(path if path.exists() else place.parent, os.W_OK):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from grubridge.files.text import inert_lines
     from grubridge.files.truncation import end_on_truncation
     from grubridge.formats.base import ReadHints, WriteOptions
+    from grubridge.formats.registry import is_model_name
     from grubridge.formats.table import format_table
     from grubridge.identification.identify import identify
     from grubridge.identification.result import Identification
@@ -104,6 +105,7 @@ _HOMES = {
     "identify": "identification.identify",
     "inert_lines": "files.text",
     "inspect": "inspection",
+    "is_model_name": "formats.registry",
     "limits": "files.limits",
     "list_stacks": "inspection",
     "manifest_files": "suite.reading",
@@ -169,6 +171,7 @@ __all__ = [
     "identify",
     "inert_lines",
     "inspect",
+    "is_model_name",
     "limits",
     "list_stacks",
     "manifest_files",

@@ -13,7 +13,7 @@ from grubridge.files.text import nearest, quoted
 
 from .base import FormatAdapter
 
-__all__ = ["FORMATS", "adapter", "detect", "for_target", "located"]
+__all__ = ["FORMATS", "adapter", "detect", "for_target", "is_model_name", "located"]
 
 FORMATS: dict[str, str] = {
     "keras": "grubridge.formats.keras.adapter",
@@ -89,6 +89,11 @@ def detect(path: Path) -> FormatAdapter:
         f"{shown(path)}: this is not a model file that grubridge can read ({known}): {found}. "
         "The file may be damaged or truncated"
     )
+
+
+def is_model_name(path: Path) -> bool:
+    """Whether a file is called as models are, or is a part of a TensorFlow checkpoint."""
+    return located(path).suffix.lower() in SUFFIXES
 
 
 def for_target(path: Path) -> FormatAdapter:
