@@ -21,6 +21,7 @@ from grubridge.diagnosis.weight_change import WeightChange
 from grubridge.reference.tapped import Recomposition
 from grubridge.report import Form, render, suite, to_json
 from grubridge.suite.result import PairResult, SuiteReport
+from tests.cli.command import grubridge
 from tests.report.a_check import ONE, OTHER, SENSED, a_report
 
 from .a_suite import HOSTILE, a_difference, a_suite, every_status, hostile_suite
@@ -38,7 +39,14 @@ def _mistakes() -> Callable[[object], list[str]]:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    return lambda document: [f"{one.json_path}: {one.message}" for one in validator.iter_errors(document)]
+
+    def mistakes(document: object) -> list[str]:
+        """What is wrong with it as a suite, where it is neither a suite nor an error."""
+        both = [one for error in validator.iter_errors(document) for one in error.context]
+        found = [one for one in both if one.schema_path[0] == 0]
+        return [f"{one.json_path}: {one.message}" for one in found]
+
+    return mistakes
 
 
 def _check_of_everything() -> CheckReport:
@@ -79,6 +87,19 @@ def test_a_suite_is_valid(mistakes: Callable[[object], list[str]]) -> None:
     assert mistakes(_read_back(report)) == []
     assert mistakes(_read_back(hostile_suite())) == []
     assert mistakes(_read_back(a_suite())) == []
+
+
+def test_what_is_printed_of_a_wrong_manifest_is_valid(
+    mistakes: Callable[[object], list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "grubridge.toml").write_text("version = 1\npear = 2\n", encoding="utf-8")
+    ended = grubridge("check", "--json", cwd=tmp_path)
+    document = json.loads(ended.stdout)
+
+    assert (ended.code, document["error"]["kind"]) == (2, "ManifestError")
+    assert mistakes(document) == []
+    assert mistakes({**document, "pairs": []}) != []
+    assert mistakes({**document, "error": {"kind": "ManifestError"}}) != []
 
 
 @pytest.mark.parametrize(
