@@ -112,6 +112,7 @@ class CheckReport:
         probe: the inputs; None when nothing was run.
         environment: versions of grubridge, Python and numpy, and the platform.
         left_out: runtimes, and designed steps, that had no part, and why.
+        options: of the command line, that read and pair these files as the check did, e.g. "--layout=d2l".
         pictures: what a page shows beyond all this; None where it was not asked for.
     """
 
@@ -130,6 +131,7 @@ class CheckReport:
     probe: CheckedProbe | None
     environment: Mapping[str, str]
     left_out: Mapping[str, str]
+    options: tuple[str, ...] = ()
     pictures: Pictures | None = None
 
     def _repr_html_(self) -> str | None:

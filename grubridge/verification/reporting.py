@@ -34,7 +34,7 @@ def plain_causes(group: Sequence[Subject]) -> list[Cause]:
     return found
 
 
-def report(
+def report(  # noqa: PLR0913 - the parts of a report
     groups: Sequence[Sequence[Subject]],
     outcomes: Sequence[Outcome],
     probe: Probe | None,
@@ -42,6 +42,7 @@ def report(
     tolerance: Tolerance | None = None,
     recorded: Outcome | None = None,
     known: Verdict | None = None,
+    options: tuple[str, ...] = (),
     keep_pictures: bool = False,
 ) -> CheckReport:
     """Return the report of a check.
@@ -53,6 +54,7 @@ def report(
         tolerance: the user's own.
         recorded: of a recorded run, which no tolerance decides: it was not run on the probe.
         known: the verdict where nothing had to be run to know it; it then decides.
+        options: of the command line, that say how the files were read and paired.
         keep_pictures: whether to keep what a page shows beyond the report.
     """
     held = [] if recorded is None else [recorded]
@@ -84,6 +86,7 @@ def report(
             "platform": f"{platform.system()} {platform.machine()}".lower(),
         },
         left_out=dict(entry for outcome in outcomes for entry in outcome.left_out),
+        options=options,
         pictures=_pictures(groups, outcomes) if keep_pictures else None,
     )
 

@@ -26,6 +26,7 @@ from grubridge.files.changes import check_sources, watched
 from grubridge.files.text import quoted
 from grubridge.formats.base import ReadHints
 
+from .asked import options_of_files
 from .pairing import open_all, open_file, paired, subjects
 from .reporting import plain_causes, report
 
@@ -105,8 +106,10 @@ def verify(  # noqa: PLR0913 - the options of one command
             "one file and an example: nothing runs, so leave out inputs, seed, batch, steps, lengths, "
             "device, allow_tf32 and tolerance, or name a runtime (backends)"
         )
-    opened = open_all(artifacts, hints or ReadHints())
-    groups = subjects(opened, paired(opened, stack, mapping or {}))
+    hints, mapping = hints or ReadHints(), mapping or {}
+    options = options_of_files(hints, stack, mapping, example)
+    opened = open_all(artifacts, hints)
+    groups = subjects(opened, paired(opened, stack, mapping))
     mismatches = [cause for group in groups for cause in plain_causes(group)]
     if mismatches:
         found = [Outcome(diagnosis=mismatches)]
@@ -116,12 +119,13 @@ def verify(  # noqa: PLR0913 - the options of one command
             None,
             tolerance=tolerance,
             known=Verdict.DIFFERENT,
+            options=options,
             keep_pictures=keep_pictures,
         )
     recorded = None if recording is None else _recorded(recording, groups, keep_pictures=keep_pictures)
     if recording is not None and not runs:
         probe = recording.probe(groups[0][0].spec)
-        return report(groups, [], probe, recorded=recorded, keep_pictures=keep_pictures)
+        return report(groups, [], probe, recorded=recorded, options=options, keep_pictures=keep_pictures)
 
     def probes(group: Sequence[Subject]) -> Probes:
         specs = [subject.spec for subject in group]
@@ -141,6 +145,7 @@ def verify(  # noqa: PLR0913 - the options of one command
         tasks[0].probes.inputs,
         tolerance=tolerance,
         recorded=recorded,
+        options=options,
         keep_pictures=keep_pictures,
     )
 

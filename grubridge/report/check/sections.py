@@ -113,9 +113,7 @@ def mends(report: CheckReport) -> Iterator[tuple[str, bool]]:
             elif len(paths) > _FIXED:
                 yield _SEVERAL, False
             else:
-                yield (
-                    f"grubridge verify {' '.join(shlex.quote(printable(path)) for path in paths)} --fix NEW",
-                    True,
-                )
+                told = (shlex.quote(printable(word)) for word in (*paths, *report.options))
+                yield f"grubridge verify {' '.join(told)} --fix NEW", True
         elif mend == "full precision":
             yield _PRECISION, False
