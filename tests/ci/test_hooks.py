@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import grubridge
-from tests.ci.repository import Recorder, parsed, repository, run_shell
+from tests.ci.repository import ROOT, Recorder, parsed, repository, run_shell
 from tests.cli.command import Ended
 from tests.cli.command import grubridge as run_grubridge
 
@@ -109,7 +109,8 @@ def test_the_gitlab_job_runs_in_a_shell(shell: str, tmp_path: Path) -> None:
 
     assert ended.code == 0, ended.stderr
     install, check = recorder.calls
-    assert install[:3] == ["-m", "pip", "install"]
+    assert install == ["-m", "pip", "install", "grubridge[all] @ git+https://github.com/OWNER/grubridge@main"]
+    assert "Where this repository is `OWNER/grubridge`" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert check[:3] == ["check", "--format", "text"]
 
 
