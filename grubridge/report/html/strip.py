@@ -68,7 +68,8 @@ def strip(results: Sequence[PairResult]) -> Strip | None:
             lanes.append(Lane(status, WORDS[status], len(found), ticks))
     largest = max(value for _, value in ratios)
     alt = (
-        f"{len(ratios)} pairs by their largest error over its bound; the largest is {ratio(largest)}. "
+        f"{len(ratios)} pairs by their largest error over its bound, which is a pair's own tolerance where "
+        f"it has one; the largest is {ratio(largest)}. "
         + ", ".join(f"{lane.count} {lane.words}" for lane in lanes)
         + "."
     )
