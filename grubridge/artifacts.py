@@ -148,15 +148,15 @@ def open_artifact(
     found = detect(path)
     if from_format is not None and adapter(from_format).NAME != found.NAME:
         raise UnknownFormatError(f"{shown(path)}: --from says {from_format}, but the file is {found.NAME}")
-    foreign = [f"--{name.replace('_', '-')}" for name in hints.given() if name not in found.HINTS]
-    if "--layout" in foreign:
+    foreign = [name for name in hints.given() if name not in found.HINTS]
+    if "layout" in foreign:
         raise UnknownFormatError(
-            f"{shown(path)}: --layout is for files of named tensors; this file is {found.NAME}, "
-            "which says these things itself"
+            f"{shown(path)}: {hints.called('layout')} is for files of named tensors; this file is "
+            f"{found.NAME}, which says these things itself"
         )
     if foreign:
         raise UnknownFormatError(
-            f"{shown(path)}: {', '.join(foreign)} is for Keras weights without a model; this file is "
-            f"{found.NAME} and says these things itself"
+            f"{shown(path)}: {', '.join(map(hints.called, foreign))} is for Keras weights without a model; "
+            f"this file is {found.NAME} and says these things itself"
         )
     return OpenArtifact(path, found, found.contents(path, hints))

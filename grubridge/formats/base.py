@@ -37,6 +37,7 @@ class ReadHints:
         layout: of the tensors of a cell that is no framework's own: a shipped layout's name, or a .toml file.
         skip_unsafe: read the GRUs of a Keras model that holds code, or leads to other files, without touching
             that; otherwise it is refused.
+        in_manifest: whether a manifest gave these, whose keys messages then name, and not the options.
     """
 
     activation: str | None = None
@@ -44,6 +45,11 @@ class ReadHints:
     reset_after: bool | None = None
     layout: str | None = None
     skip_unsafe: bool = False
+    in_manifest: bool = False
+
+    def called(self, name: str) -> str:
+        """What a user calls a hint: the option, or the manifest's key."""
+        return name if self.in_manifest else f"--{name.replace('_', '-')}"
 
     def given(self) -> tuple[str, ...]:
         """The names of the hints that were given; `skip_unsafe`, which says nothing of a file, is none."""

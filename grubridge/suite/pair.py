@@ -83,7 +83,14 @@ def _report(pair: Pair, way: Way, serve: Serve | None) -> CheckReport:
     layout = pair.layout
     if layout is not None and layout in pair.files():
         layout = str(pair.path(layout))
-    hints = ReadHints(pair.activation, pair.recurrent_activation, pair.reset_after, layout, pair.skip_unsafe)
+    hints = ReadHints(
+        pair.activation,
+        pair.recurrent_activation,
+        pair.reset_after,
+        layout,
+        pair.skip_unsafe,
+        in_manifest=True,
+    )
     paths = [pair.path(artifact) for artifact in pair.artifacts]
     if way.weights_only:
         rounded = pair.tolerance is not None

@@ -87,7 +87,7 @@ def _by_layout(path: Path, hints: ReadHints) -> OpenArtifact:
 
 
 def _of_layout(hints: ReadHints) -> ReadHints:
-    return ReadHints(layout=hints.layout, skip_unsafe=hints.skip_unsafe)
+    return replace(hints, activation=None, recurrent_activation=None, reset_after=None)
 
 
 def paired(opened: Sequence[Opened], stack: str | None, mapping: Mapping[str, str]) -> list[list[StackEntry]]:

@@ -234,6 +234,25 @@ def test_warnings_of_a_pair(repository: Repository) -> None:
     assert "NaN" in result.warnings[0]
 
 
+def test_hints_that_do_not_fit_are_named_as_the_manifest_names_them(repository: Repository) -> None:
+    repository.model("good.pt", "good.onnx", "other.onnx", "good.keras", "other.keras")
+    repository.manifest(
+        f'name = "foreign"\n{GOOD}\nrecurrent_activation = "relu"\nreset_after = true',
+        'name = "said"\na = "good.keras"\nb = "other.keras"\nrecurrent_activation = "relu"',
+        'name = "layout"\na = "good.onnx"\nb = "other.onnx"\nlayout = "d2l"',
+    )
+    told = {result.name: str(result.trouble) for result in repository.check().results}
+
+    assert told == {
+        "foreign": f"{repository.folder}/good.pt: recurrent_activation, reset_after is for Keras weights "
+        "without a model; this file is pytorch and says these things itself",
+        "said": f"{repository.folder}/good.keras: the file says itself what recurrent_activation would say; "
+        "leave it out",
+        "layout": f"{repository.folder}/good.onnx: layout is for files of named tensors; this file is onnx, "
+        "which says these things itself",
+    }
+
+
 def test_options_that_contradict_each_other(repository: Repository) -> None:
     repository.manifest(GOOD)
 

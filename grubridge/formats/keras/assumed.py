@@ -38,7 +38,7 @@ def check_hints(hints: ReadHints, layers: Iterable[BareLayer], where: str) -> No
         "recurrent_activation": any(form.kind != "cudnn" for form in forms),
         "reset_after": any(form.reset_after is None for form in forms),
     }
-    answered = [f"--{name.replace('_', '-')}" for name in hints.given() if not open_questions[name]]
+    answered = [hints.called(name) for name in hints.given() if not open_questions[name]]
     if answered:
         raise FileFormatError(
             f"{where}: the file says itself what {' and '.join(answered)} would say; leave it out"
@@ -114,18 +114,16 @@ def _is_old(version: str, *, v2_layer: bool = False) -> bool:
 
 def _notes(layer: BareLayer, cells: list[dict[str, Any]], hints: ReadHints, version: str) -> Iterable[str]:
     writer = f"Keras {version or _LATEST}"
-    assumed = {
-        "activation": "--activation",
-        "recurrent_activation": "--recurrent-activation",
-    }
-    named = [key for key in assumed if key in cells[0] and getattr(hints, key) is None]
+    assumed = [key for key in ("activation", "recurrent_activation") if key in cells[0]]
+    named = [key for key in assumed if getattr(hints, key) is None]
     if named:
         values = " and ".join(f"{key}={cells[0][key]}" for key in named)
-        flags = " and ".join(assumed[key] for key in named)
+        flags = " and ".join(map(hints.called, named))
         yield f"weights alone do not say activations: assumed {values}, as in {writer}; or say {flags}"
     if any(cell.form.reset_after is None for cell in layer.cells) and hints.reset_after is None:
         value = cells[0]["reset_after"]
-        yield f"no bias shows reset_after: assumed {value}, as in {writer}; or say --reset-after"
+        called = hints.called("reset_after")
+        yield f"no bias shows reset_after: assumed {value}, as in {writer}; or say {called}"
     if not version and any("hard_sigmoid" in cell.values() for cell in cells):
         yield (
             "hard_sigmoid is read as Keras 3's, x/6 + 0.5, for the file does not tell its version; Keras 2's "
