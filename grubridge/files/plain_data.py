@@ -79,4 +79,8 @@ class PlainData:
 
 
 def _received(value: object) -> str:
-    return f"the {type(value).__name__} {printable(repr(value), 60)}"
+    try:
+        text = repr(value)
+    except RecursionError:  # a table in a table in a table, ...
+        text = "of many parts"
+    return f"the {type(value).__name__} {printable(text, 60)}"

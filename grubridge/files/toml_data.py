@@ -5,8 +5,9 @@ Source: https://toml.io/en/v1.0.0.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,13 @@ else:
     import tomli as tomllib
 
 __all__ = ["Limits", "TomlFile", "read_toml"]
+
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
+_MOST_PARTS = 64
+"""Of a key, in a line: TOML's parser takes a time that grows with their square."""
+_MOST_DIGITS = 100
+_EFFORT = 3 << 20
+"""How many characters are parsed again to find a line; a line by itself takes as long as eight."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,8 @@ class TomlFile:
     def located(self, wrong: DescriptionError) -> DescriptionError:
         """Return the error with the file, the line and the key in front of its message."""
         where = ".".join(printable(part) for part in wrong.key if isinstance(part, str))
-        at = f", line {_line(self.text, wrong.key)}" if wrong.key else ""
+        line = _line(self.text, wrong.key) if wrong.key else None
+        at = "" if line is None else f", line {line}"
         return self.error(f"{shown(self.path)}{at}{f': {where}' if where else ''}: {wrong}", wrong.key)
 
 
@@ -75,11 +84,29 @@ def read_toml(path: Path, limits: Limits, error: type[DescriptionError]) -> Toml
         FileFormatError: when it cannot be opened, or is too large.
     """
     text = _text(path, limits, error)
+    for number, line in enumerate(_QUOTED.sub("", text).split("\n"), 1):
+        if line.count(".") > _MOST_PARTS:
+            raise error(f"{shown(path)}, line {number}: a key of more than {_MOST_PARTS} parts")
     try:
-        return TomlFile(path, text, tomllib.loads(text), error)
+        values = tomllib.loads(text)
     except (ValueError, RecursionError) as wrong:  # a ValueError of Python's own for a number of 5,000 digits
         why = "tables nested too deep" if isinstance(wrong, RecursionError) else printable(wrong)
         raise error(f"{shown(path)}: this is not TOML: {why}") from None
+    if any(abs(number) >= 10**_MOST_DIGITS for number in _whole_numbers(values)):
+        raise error(f"{shown(path)}: a number of more than {_MOST_DIGITS} digits")
+    return TomlFile(path, text, values, error)
+
+
+def _whole_numbers(values: dict[str, Any]) -> Iterator[int]:
+    waiting: list[Any] = [values]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, int):
+            yield value
 
 
 def _text(path: Path, limits: Limits, error: type[DescriptionError]) -> str:
@@ -96,18 +123,26 @@ def _text(path: Path, limits: Limits, error: type[DescriptionError]) -> str:
     return text
 
 
-def _line(text: str, key: Key) -> int:
-    """Return the line, counted from 1, on which the value at `key` begins.
+def _line(text: str, key: Key) -> int | None:
+    """Return the line, counted from 1, on which the value at `key` begins; None where that takes too long.
 
     TOML's parser does not tell. What stands above a line is TOML too, unless a value goes on there: the key
     begins right after the last such part that lacks it.
     """
     lines = text.split("\n")
-    without, having = 0, len(lines)
+    without, having, left = 0, len(lines), _EFFORT
     while having - without > 1:
         middle = (without + having) // 2
-        end = next((at for at in range(middle, having) if _holds(lines[:at], key) is not None), having)
-        if end == having or _holds(lines[:end], key):
+        for end in range(middle, having):
+            left -= sum(len(line) + 8 for line in lines[:end])
+            if left < 0:
+                return None
+            holds = _holds(lines[:end], key)
+            if holds is not None:
+                break
+        else:
+            holds = True
+        if holds:
             having = middle
         else:
             without = end
