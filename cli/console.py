@@ -180,6 +180,9 @@ def _explain(error: Exception) -> int:
     elif isinstance(error, GRUBridgeError):
         tell(f"error: {error}")
         code = COULD_NOT
+    elif isinstance(error, OSError) and error.filename is not None:
+        tell(f"error: {error.filename}: {error.strerror}")
+        code = COULD_NOT
     elif isinstance(error, MemoryError):
         tell(f"error: not enough memory: {error}; close other programs, or give it less at once")
         code = COULD_NOT

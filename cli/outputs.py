@@ -150,7 +150,7 @@ def outputs(
 def _same(path: Path, other: Path) -> bool:
     if path.exists() and other.exists():
         return path.samefile(other)  # through links of any kind
-    return path.resolve() == other.resolve()
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _asked(option: str) -> tuple[Form, Path | None]:
@@ -169,7 +169,7 @@ def _check(paths: Sequence[Path]) -> None:
     for path in paths:
         if str(path) == "-":
             raise typer.BadParameter("- is no file; a --format without =PATH is printed on stdout")
-        place = path.resolve()
+        place = Path(os.path.realpath(path))  # resolve() raises where links lead in a circle
         if place in taken:
             raise typer.BadParameter(f"two forms would be written to {path}; give each a file of its own")
         taken.add(place)
@@ -213,4 +213,4 @@ def _put(path: Path, text: str) -> None:
 
 def _is_summary(path: Path) -> bool:
     summary = os.environ.get(_SUMMARY)
-    return bool(summary) and path.resolve() == Path(str(summary)).resolve()
+    return bool(summary) and os.path.realpath(path) == os.path.realpath(str(summary))

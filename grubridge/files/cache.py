@@ -31,7 +31,7 @@ def kept(key: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON values
     """
     try:
         path = _path(key)
-        if path is None or path.stat().st_size > _LARGEST:
+        if path is None or not path.is_file() or path.stat().st_size > _LARGEST:
             return None
         stored = json.loads(path.read_text(encoding="utf-8"))
         return stored["value"] if stored["key"] == dict(key) else None

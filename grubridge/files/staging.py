@@ -29,6 +29,13 @@ def check_target(target: Path, *, force: bool) -> None:
         TargetError: when the folder is missing or read-only, or the target is no regular file, or exists
             without `force`.
     """
+    try:
+        _check_place(target, force=force)
+    except OSError as error:
+        raise TargetError(f"{printable(target)}: it cannot be written: {error.strerror}") from None
+
+
+def _check_place(target: Path, *, force: bool) -> None:
     folder = target.parent
     if not folder.is_dir():
         raise TargetError(

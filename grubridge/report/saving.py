@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from grubridge.files.staging import replace_file
@@ -19,4 +20,4 @@ def save_report(text: str, path: Path | str) -> None:
     Raises:
         TargetError: when it cannot be written; nothing has changed then.
     """
-    replace_file(Path(path).resolve(), text.encode())
+    replace_file(Path(os.path.realpath(path)), text.encode())

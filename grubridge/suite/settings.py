@@ -35,7 +35,7 @@ class Folder:
             allow_outside: whether paths may leave it after all.
         """
         self._path = path
-        self._inside = None if allow_outside else path.resolve()
+        self._inside = None if allow_outside else _real(path)
 
     def path(self, value: object, key: Key) -> str:
         """Return a path, as the manifest has it."""
@@ -47,13 +47,18 @@ class Folder:
         except UnicodeEncodeError:
             told = f"this locale has no letters for it ({sys.getfilesystemencoding()}); set PYTHONUTF8=1"
             raise ManifestError(told, key) from None
-        if self._inside is not None and not (self._path / path).resolve().is_relative_to(self._inside):
+        if self._inside is not None and not _real(self._path / path).is_relative_to(self._inside):
             raise ManifestError(
                 f"{printable(path)} is outside the manifest's folder; to allow that, write "
                 "allow_outside = true at the top",
                 key,
             )
         return path
+
+
+def _real(path: Path) -> Path:
+    """Return where links lead; those that lead in a circle are left, and no file can be opened there."""
+    return Path(os.path.realpath(path))
 
 
 def settings(table: Mapping[str, Any], key: Key, names: Collection[str], folder: Folder) -> dict[str, Any]:

@@ -283,3 +283,46 @@ def test_verdicts_are_coloured_on_a_terminal_that_wants_it(monkeypatch: pytest.M
     assert highlighted(text) == "A  a.pt\n\x1b[31m\x1b[1mDIFFERENT: B is not the function of A\x1b[0m\n"
     monkeypatch.setenv("NO_COLOR", "1")
     assert highlighted(text) == text
+
+
+LONG = "x" * 300
+MODEL = SAMPLES / "digits_two_layer.pt"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other limits")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["convert", MODEL, f"{LONG}.pt"],
+            "it cannot be written: File name too long",
+        ),
+        (
+            ["convert", MODEL, f"{LONG}/x.pt"],
+            "it cannot be written: File name too long",
+        ),
+        (["convert", MODEL, LONG, "--all", "--to", "onnx"], "File name too long"),
+        (["verify", MODEL, "-o", f"{LONG}.txt"], "File name too long"),
+        (["check", LONG], "File name too long"),
+    ],
+)
+def test_a_name_that_the_system_cannot_have_is_no_defect(
+    arguments: list[object], told: str, tmp_path: Path
+) -> None:
+    found = grubridge(*arguments, cwd=tmp_path)
+
+    assert (found.code, found.stdout) == (2, "")
+    assert found.stderr.endswith(f"{told}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_in_a_circle_are_no_defect(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").symlink_to("b.pt")
+    (tmp_path / "b.pt").symlink_to("a.pt")
+    (tmp_path / "grubridge.toml").write_text(
+        'version = 1\n[[pair]]\nartifacts = ["a.pt"]\n', encoding="utf-8"
+    )
+    checked = grubridge("check", cwd=tmp_path)
+
+    assert checked.code == 2
+    assert "a.pt: it cannot be opened: Too many levels of symbolic links" in checked.stdout.replace("\n", " ")
