@@ -11,7 +11,7 @@ from onnx.helper import make_node
 from onnx.numpy_helper import from_array
 
 from grubridge import reference
-from grubridge.errors import UnsafeFileError
+from grubridge.errors import FileFormatError, UnsafeFileError
 from grubridge.formats.readback import differences
 from grubridge.spec import Array
 from tests.onnx_grus import Node, assert_close, probe_of, random_node, read_one, run
@@ -279,6 +279,16 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path, name: str) -> N
 
     with pytest.raises(UnsafeFileError, match=r"computing its constants would take [\d,]+ MiB"):
         read_one(model, tmp_path)
+
+
+def test_a_size_below_minus_one_is_no_size(tmp_path: Path) -> None:
+    """NumPy takes any negative size for -1, ONNX Runtime none but that."""
+    plain = random_node()
+    node = make_node("Reshape", ["w", "s"], ["W"])
+    wrong = _with(plain, {"W": ([node], {"w": plain.weights["W"].ravel(), "s": _ints(1, 15, -5)})})
+
+    with pytest.raises(FileFormatError, match=r"node .W. \(Reshape\) does not fit its inputs"):
+        read_one(wrong.model(), tmp_path)
 
 
 def test_thirty_thousand_nodes_in_a_row(tmp_path: Path) -> None:

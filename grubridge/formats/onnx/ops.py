@@ -145,6 +145,8 @@ def _reshape(call: Call) -> Array:
         raise ValueError("the shape is missing")
     if not integer(call.node, "allowzero", 0):
         wanted = [array.shape[axis] if size == 0 else size for axis, size in enumerate(wanted)]
+    if any(size < -1 for size in wanted):  # NumPy takes any of them for -1
+        raise ValueError("the shape has a size below -1")
     if not array.flags.c_contiguous:
         call.take(array.nbytes)
     return array.reshape(wanted)

@@ -91,8 +91,16 @@ def load(data: bytes, where: str) -> object:
         UnsafeFileError: when it asks for anything that is not part of a state dict.
         CorruptFileError: when it is damaged.
     """
+    known: dict[str, Storage] = {}
+
+    def storage(identifier: object) -> Storage:
+        made = _storage(identifier)
+        if known.setdefault(made.key, made) != made:  # torch would take the first for both
+            raise ValueError("a storage of two dtypes or sizes")
+        return made
+
     try:
-        return read_pickle(data, where, _MEANINGS, _storage)
+        return read_pickle(data, where, _MEANINGS, storage)
     except ForbiddenGlobalError as error:
         raise UnsafeFileError(
             f"{where}: its pickle asks for {printable(error)}, which belongs to no state dict: a whole model "
