@@ -25,7 +25,7 @@ else:
 
 __all__ = ["Limits", "TomlFile", "read_toml"]
 
-_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
+_NO_KEY = re.compile(r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' | \#[^\n]* """, re.VERBOSE)
 _MOST_PARTS = 64
 """Of a key, in a line: TOML's parser takes a time that grows with their square."""
 _MOST_DIGITS = 100
@@ -84,7 +84,7 @@ def read_toml(path: Path, limits: Limits, error: type[DescriptionError]) -> Toml
         FileFormatError: when it cannot be opened, or is too large.
     """
     text = _text(path, limits, error)
-    for number, line in enumerate(_QUOTED.sub("", text).split("\n"), 1):
+    for number, line in enumerate(_NO_KEY.sub("", text).split("\n"), 1):
         if line.count(".") > _MOST_PARTS:
             raise error(f"{shown(path)}, line {number}: a key of more than {_MOST_PARTS} parts")
     try:

@@ -20,6 +20,10 @@ CASES = {
         "version = 1\n" + '"a".' * 100_000 + "a = 1",
         "m.toml, line 2: a key of more than 64 parts",
     ),
+    "parts between quotes": (
+        "version = 1\n" + '"\\"".' + "a." * 100_000 + '"x" = 1',
+        "m.toml, line 2: a key of more than 64 parts",
+    ),
     "lists in lists": (
         "version = " + "[" * 300 + "]" * 300,
         "m.toml, line 1: version: expected a whole number; received the list " + "[" * 57 + "...",
@@ -53,9 +57,9 @@ def test_a_large_manifest_has_lines_still(tmp_path: Path) -> None:
         read_manifest(tmp_path / "m.toml")
 
 
-def test_dots_of_paths_are_no_parts_of_keys(tmp_path: Path) -> None:
+def test_dots_of_paths_and_comments_are_no_parts_of_keys(tmp_path: Path) -> None:
     names = ", ".join(f'"../models.{i}/a.onnx"' for i in range(50))
-    (tmp_path / "m.toml").write_text(
-        f"version = 1\nallow_outside = true\n[[pair]]\nartifacts = [{names}]\n", encoding="utf-8"
-    )
+    text = f"version = 1  # {'.' * 100}\nallow_outside = true\n[[pair]]\nartifacts = [{names}]\n"
+    (tmp_path / "m.toml").write_text(text, encoding="utf-8")
+
     assert len(read_manifest(tmp_path / "m.toml").pairs[0].artifacts) == 50
