@@ -157,7 +157,7 @@ def test_refusals(document: dict[str, Any], hints: ReadHints, said: str, tmp_pat
         ('{"kernel": NaN}', "NaN is no JSON number"),
         (
             '{"kernel": [1e999, 1, 2], "recurrent_kernel": [1, 2, 3], "bias": [1, 2, 3]}',
-            "kernel must be numbers",
+            "1e999 is larger than any float",
         ),
         ('{"kernel": ' + "[" * 300 + "]" * 300 + "}", "nested more than 200 levels deep"),
         ('{"kernel": 1, "kernel": 2}', "the key 'kernel' is there twice"),

@@ -82,9 +82,9 @@ def test_a_pull_request(torch: ModuleType, keras: ModuleType, onnxruntime: Modul
 
     # and what CI then has to do: nothing, and without a framework
     code = "import sys; from grubridge_cli import console, main\n"
-    code += "console_leave = main.leave\n"
+    code += "console_leave = console.leave\n"
     code += "def leave(code): print(sorted(m for m in sys.modules if '.' not in m)); console_leave(code)\n"
-    code += "main.leave = leave; sys.argv[1:] = ['check', '--locked']; main.main()"
+    code += "console.leave = leave; sys.argv[1:] = ['check', '--locked']; main.main()"
     locked = subprocess.run(
         [sys.executable, "-c", code], cwd=team, capture_output=True, text=True, check=False
     )
